@@ -1,0 +1,24 @@
+//! The integer model: what a lowered network is, its proof of soundness, its file and its meaning.
+//!
+//! - [`Model`] is plain data: a list of nodes in topological order, each making one tensor of codes or of i32 sums.
+//! - [`Model::analyse`] infers every shape and range, proves that no accumulator overflows, and lists all problems at once.
+//! - [`read`] and [`write`] are the `.sbm` file (`docs/file-format.md`).
+//! - [`reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
+//!
+//! No float arithmetic happens here, and nothing knows how a network was trained or on which processor it will run.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod op;
+mod weights;
+
+pub use op::{
+    Conv2d, Input, Linear, Model, Node, NodeId, Op, Pad, PixelTable, Provenance, Requant,
+    Resampling, Resize, TestVector, Window,
+};
+pub use subbyte_num::{CodeType, MulShift, Packed};
+pub use weights::{Multipliers, Segment, Weights};
