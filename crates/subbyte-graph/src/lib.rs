@@ -1,0 +1,15 @@
+//! The float network: operators and quantizers as nodes of one list.
+//!
+//! Everything passes through [`Graph`]: built-in networks and imported ones, training, post-training quantization, lowering and
+//! export. A quantization method takes a graph and returns a graph whose tensors carry [`Op::Quantize`] nodes.
+//!
+//! This crate never runs a network; it describes it, checks it, stores it and rewrites it.
+#![forbid(unsafe_code)]
+
+mod graph;
+mod op;
+mod param;
+
+pub use graph::{Graph, Node, NodeId};
+pub use op::{Op, Quantizer, Window};
+pub use param::{Param, Role, Storage};
