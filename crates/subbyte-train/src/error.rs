@@ -1,0 +1,141 @@
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Why a run could not start, go on or be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A recipe has unknown keys, wrong types or impossible combinations.
+    #[error("{}{}", place(path), list(problems))]
+    Recipe {
+        /// The file, where the recipe came from one.
+        path: Option<PathBuf>,
+        /// Everything that is wrong.
+        problems: Vec<String>,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The loss is not a number or infinite.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}, at learning rate {learning_rate:.3e}; \
+         try a smaller learning-rate or a longer warm-up-epochs{}",
+        kept(checkpoint)
+    )]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// The loss.
+        loss: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+        /// The last good checkpoint, which was kept.
+        checkpoint: Option<PathBuf>,
+    },
+    /// The folder holds another run.
+    #[error(
+        "{} holds {what}; resume it, choose another folder, or overwrite it with --force",
+        folder.display()
+    )]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// What was found.
+        what: &'static str,
+    },
+    /// A checkpoint is of another recipe or of other data.
+    #[error("{} was made by another run:{}", path.display(), list(differences))]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Keys that differ.
+        differences: Vec<String>,
+    },
+    /// A checkpoint or a network to start from is damaged or incomplete.
+    #[error("{} cannot be used: {problem}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl TrainError {
+    pub(crate) fn recipe(problems: impl Into<Vec<String>>) -> Self {
+        TrainError::Recipe {
+            path: None,
+            problems: problems.into(),
+        }
+    }
+
+    /// Says which file a recipe's problems are in.
+    pub(crate) fn in_recipe(self, file: &Path) -> Self {
+        match self {
+            TrainError::Recipe { problems, .. } => TrainError::Recipe {
+                path: Some(file.into()),
+                problems,
+            },
+            other => other,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        TrainError::Io {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+
+    pub(crate) fn checkpoint(path: &Path, problem: impl fmt::Display) -> Self {
+        TrainError::Checkpoint {
+            path: path.into(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+fn place(path: &Option<PathBuf>) -> String {
+    match path {
+        Some(path) => format!("{}: ", path.display()),
+        None => String::new(),
+    }
+}
+
+fn list(problems: &[String]) -> String {
+    match problems {
+        [one] => format!(" {one}").trim_start().to_owned(),
+        many => many.iter().map(|p| format!("\n  {p}")).collect(),
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space, then resume the run"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that can be written to"
+        }
+        _ => "",
+    }
+}
+
+fn kept(checkpoint: &Option<PathBuf>) -> String {
+    match checkpoint {
+        Some(path) => format!("; the last good state is kept in {}", path.display()),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,154 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Bits of the body: `float` or `wXaY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Bits {
+    /// No quantizers at all.
+    Float,
+    /// Quantized weights and activations.
+    Low {
+        /// Bits of weights.
+        weights: u8,
+        /// Bits of activations.
+        activations: u8,
+    },
+}
+
+impl TryFrom<String> for Bits {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let low = || {
+            let (weights, activations) = text.strip_prefix('w')?.split_once('a')?;
+            Some(Bits::Low {
+                weights: weights.parse().ok()?,
+                activations: activations.parse().ok()?,
+            })
+        };
+        match text.as_str() {
+            "float" => Ok(Bits::Float),
+            _ => low().ok_or_else(|| format!("`{text}` names no bits")),
+        }
+    }
+}
+
+impl From<Bits> for String {
+    fn from(bits: Bits) -> Self {
+        bits.to_string()
+    }
+}
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bits::Float => f.write_str("float"),
+            Bits::Low {
+                weights,
+                activations,
+            } => write!(f, "w{weights}a{activations}"),
+        }
+    }
+}
+
+/// What the first or the last layer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Float weights and inputs.
+    Float,
+    /// 8-bit weights and inputs.
+    EightBit,
+    /// Like the layers in between.
+    Body,
+}
+
+/// What turns u8 pixels into codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// A learned pixel table.
+    Table,
+    /// One code a colour: the pixel rounded to the codes' range.
+    Naive,
+    /// The eight bits of the pixel.
+    Planes,
+    /// Comparisons with equally spaced thresholds.
+    Thermometer,
+    /// Equally spaced levels dealt to several codes in turn (methods.md 1.4).
+    GeneralisedThermometer,
+}
+
+/// Initial values of a learned pixel table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableStart {
+    /// Uniformly random over the codes' range.
+    Uniform,
+    /// The thermometer's codes.
+    Thermometer,
+    /// The generalised thermometer's codes.
+    GeneralisedThermometer,
+    /// Proportional to the pixel, equal for all codes.
+    Linear,
+    /// The bits of the pixel.
+    Planes,
+}
+
+/// Quantizer of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightQuantizer {
+    /// Learned step size from 2 bits, binary mean scaling at 1 bit.
+    Auto,
+    /// Learned step size (methods.md 2.3).
+    Lsq,
+    /// Binary mean scaling, one scale a tensor (methods.md 2.2).
+    BinaryMean,
+    /// Binary mean scaling, one scale an output channel.
+    BinaryMeanChannel,
+}
+
+/// Quantizer of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationQuantizer {
+    /// Learned step size (methods.md 2.3).
+    Lsq,
+    /// Linear mid-tread half (methods.md 2.1).
+    MidTreadHalf,
+}
+
+/// Where the scales of a network that starts from another one come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromScales {
+    /// From the other network where it has them, else measured.
+    Keep,
+    /// Measured, as for a network that starts from scratch: for other bits than the other network's.
+    New,
+}
+
+/// Update rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam.
+    Adam,
+}
+
+/// How the learning rate falls after warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It does not.
+    Constant,
+    /// Half a cosine down to zero.
+    Cosine,
+    /// By a factor after certain epochs.
+    Steps,
+}

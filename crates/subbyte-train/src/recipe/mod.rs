@@ -1,0 +1,273 @@
+//! Recipes: everything that, with the data, determines a training run.
+//!
+//! A recipe is a TOML file of flat keys with three small tables, `[data]`, `[augment]` and `[table]`. Every key has a default, can
+//! be set from outside as `key=value` ([`Recipe::set`]), and is described once, in [`KEYS`].
+
+mod choices;
+mod keys;
+mod validate;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use choices::{
+    ActivationQuantizer, Bits, End, FromScales, Input, OptimizerKind, Schedule, TableStart,
+    WeightQuantizer,
+};
+pub use keys::{KEYS, Key};
+
+use crate::TrainError;
+
+/// How a network is built and trained. Fields are the keys of the file, with dashes for underscores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Recipe {
+    /// A built-in network, such as `resnet20`.
+    pub network: String,
+    /// Bits of weights and activations in every layer between the first and the last, or `float`.
+    pub bits: Bits,
+    /// Bits of residual streams.
+    pub residual_bits: u8,
+    /// The first convolution.
+    pub first: End,
+    /// The classifier.
+    pub last: End,
+    /// What turns pixels into codes in front of a first layer that is like the body; `None` stands for [`Input::Table`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Input>,
+    /// Quantizer of weights.
+    pub weight_quantizer: WeightQuantizer,
+    /// Quantizer of activations.
+    pub activation_quantizer: ActivationQuantizer,
+    /// A `.sbg` whose parameters are the initial ones wherever name and shape agree; relative to the recipe's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// Whether the scales of quantizers are taken from it too.
+    pub from_scales: FromScales,
+
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images of a step.
+    pub batch_size: usize,
+    /// Seed of initial weights, of the order of images and of augmentation.
+    pub seed: u32,
+    /// Update rule.
+    pub optimizer: OptimizerKind,
+    /// Momentum of SGD.
+    pub momentum: f64,
+    /// Nesterov's momentum in SGD.
+    pub nesterov: bool,
+    /// Learning rate after warm-up.
+    pub learning_rate: f64,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Epochs, counted from 1, after which [`Schedule::Steps`] multiplies the learning rate.
+    pub steps_at: Vec<usize>,
+    /// Factor of each such step.
+    pub step_factor: f64,
+    /// Epochs in which the learning rate rises linearly from near zero.
+    pub warm_up_epochs: f64,
+    /// L2 weight decay of the weights of convolutions and linear layers; no other parameter decays.
+    pub weight_decay: f64,
+    /// Share of the target that is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// Training images over which batch-norm statistics are measured anew at the end; 0 keeps the running ones.
+    pub reestimation_images: usize,
+
+    /// Where the images are and how they are split.
+    pub data: DataRecipe,
+    /// Random changes of training images.
+    pub augment: AugmentRecipe,
+    /// The pixel table or the fixed encoder in its place.
+    pub table: TableRecipe,
+}
+
+/// `[data]`: where the images are and how they are split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct DataRecipe {
+    /// `builtin`, or a file or folder that `subbyte-data` opens.
+    pub path: String,
+    /// Fraction of the training images that is held back and measured after each epoch.
+    pub validation: f64,
+}
+
+/// `[augment]`: random changes of training images, on u8 pixels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AugmentRecipe {
+    /// Zero pixels around the image before a random crop of the original size.
+    pub pad: usize,
+    /// Random horizontal mirror images.
+    pub flip: bool,
+}
+
+/// `[table]`: the pixel table, or the fixed encoder in its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TableRecipe {
+    /// Codes a colour value becomes (D). Bit planes always have 8, the naive encoder 1.
+    pub depth: usize,
+    /// Bits of a code; `None` stands for the body's activation bits. Bit planes and thermometer always have 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u8>,
+    /// One table for all colours instead of one per colour.
+    pub shared: bool,
+    /// Initial values of a learned table.
+    pub init: TableStart,
+    /// Factor of the penalty on the squared differences of neighbouring rows, added to the loss (methods.md 1.9).
+    pub smoothness: f64,
+    /// Factor on the learning rate of a learned table.
+    pub learning_rate_factor: f64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            network: "small".into(),
+            bits: Bits::Low {
+                weights: 2,
+                activations: 2,
+            },
+            residual_bits: 8,
+            first: End::Body,
+            last: End::Body,
+            input: None,
+            weight_quantizer: WeightQuantizer::Auto,
+            activation_quantizer: ActivationQuantizer::Lsq,
+            from: None,
+            from_scales: FromScales::Keep,
+            epochs: 10,
+            batch_size: 128,
+            seed: 1,
+            optimizer: OptimizerKind::Sgd,
+            momentum: 0.9,
+            nesterov: true,
+            learning_rate: 0.05,
+            schedule: Schedule::Cosine,
+            steps_at: Vec::new(),
+            step_factor: 0.1,
+            warm_up_epochs: 0.0,
+            weight_decay: 1e-4,
+            label_smoothing: 0.0,
+            reestimation_images: 2048,
+            data: DataRecipe::default(),
+            augment: AugmentRecipe::default(),
+            table: TableRecipe::default(),
+        }
+    }
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            path: "builtin".into(),
+            validation: 0.1,
+        }
+    }
+}
+
+impl Default for TableRecipe {
+    fn default() -> Self {
+        Self {
+            depth: 10,
+            bits: None,
+            shared: true,
+            init: TableStart::GeneralisedThermometer,
+            smoothness: 0.0,
+            learning_rate_factor: 1.0,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads and validates a recipe file. A relative [`Recipe::from`] is taken from the file's folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not TOML; else all keys that are unknown, of the wrong type or in conflict.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| TrainError::io("read recipe", path, e))?;
+        let mut recipe = Self::parse(&text).map_err(|e| e.in_recipe(path))?;
+        if let (Some(from), Some(folder)) = (&mut recipe.from, path.parent()) {
+            *from = folder.join(&*from);
+        }
+        recipe.validate().map_err(|e| e.in_recipe(path))?;
+        Ok(recipe)
+    }
+
+    /// Parses the text of a recipe without validating combinations.
+    ///
+    /// # Errors
+    /// If it is not TOML; else all keys that are unknown or of the wrong type.
+    pub fn parse(text: &str) -> Result<Self, TrainError> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|e| TrainError::recipe([e.to_string()]))?;
+        let mut recipe = Self::default();
+        let problems: Vec<String> = keys::leaves(&table)
+            .into_iter()
+            .filter_map(|(key, value)| recipe.set_value(&key, value).err())
+            .collect();
+        if problems.is_empty() {
+            Ok(recipe)
+        } else {
+            Err(TrainError::recipe(problems))
+        }
+    }
+
+    /// Sets one key from text such as `epochs=30` or `table.depth = 8`, without validating combinations.
+    ///
+    /// # Errors
+    /// If the key is unknown (the nearest known one is named) or the value of the wrong type.
+    pub fn set(&mut self, assignment: &str) -> Result<(), TrainError> {
+        let (key, value) = assignment.split_once('=').ok_or_else(|| {
+            TrainError::recipe([format!("`{assignment}`: write it as key=value")])
+        })?;
+        // Words need no quotation marks on a command line.
+        let value = value.trim();
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| toml::Value::String(value.into()));
+        self.set_value(key.trim(), parsed)
+            .map_err(|problem| TrainError::recipe([problem]))
+    }
+
+    fn set_value(&mut self, key: &str, value: toml::Value) -> Result<(), String> {
+        let known = keys::find(key)?;
+        let mut table = toml::Table::try_from(&*self).map_err(|e| e.to_string())?;
+        keys::insert(&mut table, key, value);
+        *self = table.try_into().map_err(|e: toml::de::Error| {
+            format!("`{key}`: {}; it must be {}", e.message(), known.expected)
+        })?;
+        Ok(())
+    }
+
+    /// The recipe as a file, every key written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe holds only what TOML can express")
+    }
+
+    /// Keys in which two recipes differ. Where the data lie is left out: their hash tells whether they are the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        KEYS.iter()
+            .filter(|key| key.name != "data.path")
+            .filter_map(|key| {
+                let (mine, theirs) = (self.value(key.name), other.value(key.name));
+                (mine != theirs).then(|| format!("{}: {mine} here, {theirs} there", key.name))
+            })
+            .collect()
+    }
+
+    /// The value of a key as TOML text; `unset` where there is none.
+    fn value(&self, key: &str) -> String {
+        toml::Table::try_from(self)
+            .ok()
+            .and_then(|table| keys::get(&table, key).map(ToString::to_string))
+            .unwrap_or_else(|| "unset".into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

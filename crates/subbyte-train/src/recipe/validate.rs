@@ -1,0 +1,159 @@
+use super::{
+    ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule, WeightQuantizer,
+};
+use crate::TrainError;
+
+impl Recipe {
+    /// Checks that the keys fit together.
+    ///
+    /// # Errors
+    /// All combinations that are impossible.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        let mut problems = Vec::new();
+        self.check_bits(&mut problems);
+        self.check_table(&mut problems);
+        self.check_training(&mut problems);
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(TrainError::recipe(problems))
+        }
+    }
+
+    fn check_bits(&self, problems: &mut Vec<String>) {
+        match self.bits {
+            Bits::Float => {
+                for (key, end) in [("first", self.first), ("last", self.last)] {
+                    if end == End::EightBit {
+                        problems.push(format!("`{key}` is eight-bit but `bits` is float"));
+                    }
+                }
+            }
+            Bits::Low {
+                weights,
+                activations,
+            } => {
+                if !(1..=8).contains(&weights) || !(1..=8).contains(&activations) {
+                    problems.push(format!(
+                        "`bits` is {}: weights and activations have 1 to 8 bits",
+                        self.bits
+                    ));
+                }
+                if weights == 1 && self.weight_quantizer == WeightQuantizer::Lsq {
+                    problems.push(
+                        "`weight-quantizer` is lsq, which needs 2 bits: use auto or binary-mean"
+                            .into(),
+                    );
+                }
+                if weights > 1
+                    && matches!(
+                        self.weight_quantizer,
+                        WeightQuantizer::BinaryMean | WeightQuantizer::BinaryMeanChannel
+                    )
+                {
+                    problems.push(format!(
+                        "`weight-quantizer` is binary but `bits` is {}: weights must have 1 bit",
+                        self.bits
+                    ));
+                }
+            }
+        }
+        if !(2..=8).contains(&self.residual_bits) {
+            problems.push(format!(
+                "`residual-bits` is {}: a residual stream has 2 to 8",
+                self.residual_bits
+            ));
+        }
+        if self.bits == Bits::Float && self.activation_quantizer != ActivationQuantizer::Lsq {
+            problems.push("`activation-quantizer` is set but `bits` is float".into());
+        }
+    }
+
+    fn check_table(&self, problems: &mut Vec<String>) {
+        let coded = self.first == End::Body && self.bits != Bits::Float;
+        if let (Some(_), false) = (self.input, coded) {
+            problems.push(
+                "`input` is set, but a first layer that is float or eight-bit reads the pixels themselves"
+                    .into(),
+            );
+        }
+        let learned = coded && self.input() == Input::Table;
+        if self.table.smoothness != 0.0 && !learned {
+            problems.push("`table.smoothness` is set, but the table is not learned".into());
+        }
+        if !(1..=256).contains(&self.table.depth) {
+            problems.push(format!(
+                "`table.depth` is {}: it must be 1 to 256",
+                self.table.depth
+            ));
+        }
+        if self.table.bits.is_some_and(|bits| !(1..=8).contains(&bits)) {
+            problems.push("`table.bits` must be 1 to 8".into());
+        }
+    }
+
+    fn check_training(&self, problems: &mut Vec<String>) {
+        let mut require = |holds: bool, text: &str| {
+            if !holds {
+                problems.push(text.to_owned());
+            }
+        };
+        require(self.epochs > 0, "`epochs` must be at least 1");
+        // Batch norm has no variance over one value.
+        require(self.batch_size > 1, "`batch-size` must be at least 2");
+        require(
+            self.learning_rate.is_finite() && self.learning_rate > 0.0,
+            "`learning-rate` must be above 0",
+        );
+        require(
+            (0.0..1.0).contains(&self.momentum),
+            "`momentum` must be from 0 to below 1",
+        );
+        require(
+            self.optimizer != OptimizerKind::Sgd || self.momentum > 0.0 || !self.nesterov,
+            "`nesterov` needs a `momentum` above 0",
+        );
+        require(
+            self.step_factor > 0.0 && self.step_factor <= 1.0,
+            "`step-factor` must be above 0, at most 1",
+        );
+        require(
+            (self.schedule == Schedule::Steps) == !self.steps_at.is_empty(),
+            "`steps-at` belongs to `schedule = \"steps\"`, and must be set there",
+        );
+        require(
+            self.steps_at.is_sorted_by(|a, b| a < b)
+                && self.steps_at.iter().all(|e| (1..self.epochs).contains(e)),
+            "`steps-at` must ascend from 1 to below `epochs`",
+        );
+        require(
+            (0.0..self.epochs as f64).contains(&self.warm_up_epochs),
+            "`warm-up-epochs` must be from 0 to below `epochs`",
+        );
+        require(
+            (0.0..1.0).contains(&self.weight_decay),
+            "`weight-decay` must be from 0 to below 1",
+        );
+        require(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "`label-smoothing` must be from 0 to below 1",
+        );
+        require(
+            (0.0..1.0).contains(&self.data.validation),
+            "`data.validation` must be from 0 to below 1",
+        );
+        require(
+            self.table.smoothness.is_finite() && self.table.smoothness >= 0.0,
+            "`table.smoothness` must be at least 0",
+        );
+        require(
+            self.table.learning_rate_factor.is_finite() && self.table.learning_rate_factor >= 0.0,
+            "`table.learning-rate-factor` must be at least 0",
+        );
+    }
+
+    /// What turns pixels into codes where the first layer is like the body.
+    pub fn input(&self) -> Input {
+        self.input.unwrap_or(Input::Table)
+    }
+}
