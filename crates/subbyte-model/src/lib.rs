@@ -2,7 +2,6 @@
 //!
 //! - [`Model`] is plain data: a list of nodes in topological order, each making one tensor of codes or of i32 sums.
 //! - [`Model::analyse`] infers every shape and range, proves that no accumulator overflows, and lists all problems at once.
-//! - [`read`] and [`write`] are the `.sbm` file (`docs/file-format.md`).
 //! - [`reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
 //!
 //! No float arithmetic happens here, and nothing knows how a network was trained or on which processor it will run.
@@ -13,9 +12,12 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod analyse;
 mod op;
+pub mod reference;
 mod weights;
 
+pub use analyse::{Kind, MAX_DIM, MAX_ELEMENTS, MAX_NODES, Problem, Problems, Shape, Tensor};
 pub use op::{
     Conv2d, Input, Linear, Model, Node, NodeId, Op, Pad, PixelTable, Provenance, Requant,
     Resampling, Resize, TestVector, Window,
