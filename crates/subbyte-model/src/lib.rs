@@ -3,6 +3,7 @@
 //! - [`Model`] is plain data: a list of nodes in topological order, each making one tensor of codes or of i32 sums.
 //! - [`Model::analyse`] infers every shape and range, proves that no accumulator overflows, and lists all problems at once.
 //! - [`reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
+//! - `testing` (feature) makes random models and images for the tests of every crate that runs models.
 //!
 //! No float arithmetic happens here, and nothing knows how a network was trained or on which processor it will run.
 #![no_std]
@@ -15,6 +16,8 @@ extern crate std;
 mod analyse;
 mod op;
 pub mod reference;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod weights;
 
 pub use analyse::{Kind, MAX_DIM, MAX_ELEMENTS, MAX_NODES, Problem, Problems, Shape, Tensor};

@@ -27,7 +27,7 @@ pub struct Model {
 }
 
 /// Size of the input image and how larger or smaller images are brought to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Colours of a pixel: 1 or 3 (red, green, blue).
     pub colours: usize,
