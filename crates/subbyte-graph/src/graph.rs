@@ -127,7 +127,26 @@ impl Graph {
         }
     }
 
+    /// The parameter that node `id` reads, quantized or not.
+    pub fn source_param(&self, mut id: NodeId) -> Option<(&str, &Param)> {
+        // Ids fall from node to input in a sound graph; this also ends in one that is not.
+        for _ in 0..self.nodes.len() {
+            match self.nodes.get(id)? {
+                Node {
+                    op: Op::Quantize(_),
+                    inputs,
+                    ..
+                } => id = *inputs.first()?,
+                _ => return self.param_of(id),
+            }
+        }
+        None
+    }
+
     /// For every node, the nodes that read it.
+    ///
+    /// # Panics
+    /// If an input does not exist.
     pub fn consumers(&self) -> Vec<Vec<NodeId>> {
         let mut consumers = vec![Vec::new(); self.nodes.len()];
         for (id, node) in self.nodes.iter().enumerate() {

@@ -6,10 +6,22 @@
 //! This crate never runs a network; it describes it, checks it, stores it and rewrites it.
 #![forbid(unsafe_code)]
 
+mod encoder;
 mod graph;
+mod macs;
+pub mod networks;
 mod op;
 mod param;
+mod problem;
+mod rng;
+mod shape;
+mod table;
+mod validate;
 
+pub use encoder::{Encoder, EncoderTable};
 pub use graph::{Graph, Node, NodeId};
 pub use op::{Op, Quantizer, Window};
 pub use param::{Param, Role, Storage};
+pub use problem::{Problem, Problems};
+pub use shape::Shape;
+pub use table::TableInit;

@@ -1,0 +1,418 @@
+//! Shape inference for one image.
+
+use crate::{Graph, Op, Problems, Window};
+
+/// Shape of the tensor that a node makes, without the batch axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// u8 pixels: colours, height, width.
+    Image([usize; 3]),
+    /// Values: channels, height, width; a flat vector is `[features, 1, 1]`.
+    Feature([usize; 3]),
+    /// A parameter, quantized or not, by its own axes.
+    Param(Vec<usize>),
+}
+
+impl Shape {
+    /// Lengths of the axes.
+    pub fn dims(&self) -> &[usize] {
+        match self {
+            Shape::Image(dims) | Shape::Feature(dims) => dims,
+            Shape::Param(dims) => dims,
+        }
+    }
+
+    /// Channels, height and width of a feature tensor.
+    pub fn feature(&self) -> Option<[usize; 3]> {
+        match self {
+            Shape::Feature(dims) => Some(*dims),
+            _ => None,
+        }
+    }
+
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.dims().iter().product()
+    }
+}
+
+impl Graph {
+    /// Shapes of all nodes for one image.
+    ///
+    /// # Errors
+    /// Every node whose inputs do not fit it. Nodes behind such a node are not judged.
+    pub fn shapes(&self) -> Result<Vec<Shape>, Problems> {
+        let mut problems = Problems::default();
+        let shapes = self.partial_shapes(&mut problems);
+        problems.or(shapes.into_iter().flatten().collect())
+    }
+
+    /// Shapes as far as they can be known; the others are `None` and their causes are added to `problems`.
+    pub(crate) fn partial_shapes(&self, problems: &mut Problems) -> Vec<Option<Shape>> {
+        let mut shapes: Vec<Option<Shape>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let shape = self.infer(&node.inputs, &shapes, &node.op);
+            shapes.push(shape.unwrap_or_else(|what| {
+                problems.add(&node.name, what);
+                None
+            }));
+        }
+        shapes
+    }
+
+    fn infer(
+        &self,
+        inputs: &[usize],
+        shapes: &[Option<Shape>],
+        op: &Op,
+    ) -> Result<Option<Shape>, String> {
+        if let Some(&input) = inputs.iter().find(|&&input| input >= shapes.len()) {
+            return Err(match self.nodes.get(input) {
+                Some(later) => format!(
+                    "reads node {input} (`{}`), which does not come before it: sort the nodes topologically",
+                    later.name
+                ),
+                None => format!("reads node {input}, but there are {}", self.nodes.len()),
+            });
+        }
+        let (least, most) = arity(op);
+        if !(least..=most).contains(&inputs.len()) {
+            let wanted = match most {
+                usize::MAX => format!("{least} or more"),
+                most if most > least => format!("{least} to {most}"),
+                _ => least.to_string(),
+            };
+            return Err(format!("has {} inputs, needs {wanted}", inputs.len()));
+        }
+        let known: Option<Vec<&Shape>> = inputs.iter().map(|&i| shapes[i].as_ref()).collect();
+        let Some(inputs) = known else {
+            return Ok(None);
+        };
+        let shape = match op {
+            Op::Param { name } => match self.params.get(name) {
+                Some(param) => Shape::Param(param.shape.clone()),
+                None => {
+                    return Err(format!(
+                        "parameter `{name}` does not exist: add it to the graph"
+                    ));
+                }
+            },
+            _ => output_shape(op, &inputs)?,
+        };
+        match shape
+            .dims()
+            .iter()
+            .try_fold(1, |n: usize, &d| n.checked_mul(d))
+        {
+            Some(n) if n > 0 && n <= MAX_ELEMENTS => Ok(Some(shape)),
+            Some(0) => Err(format!("makes an empty tensor {:?}", shape.dims())),
+            _ => Err(format!(
+                "makes a tensor {:?} that is too large",
+                shape.dims()
+            )),
+        }
+    }
+}
+
+/// Limit of one tensor of one image, so that products of sizes cannot overflow.
+const MAX_ELEMENTS: usize = i32::MAX as usize;
+
+/// Fewest and most inputs of an operator.
+fn arity(op: &Op) -> (usize, usize) {
+    match op {
+        Op::Image { .. } | Op::Param { .. } => (0, 0),
+        Op::PixelTable | Op::Add | Op::Mul => (2, 2),
+        Op::Conv2d { .. } | Op::Linear => (2, 3),
+        Op::BatchNorm { .. } => (5, 5),
+        Op::Concat => (1, usize::MAX),
+        Op::Quantize(quantizer) => {
+            let inputs = 1 + usize::from(quantizer.has_scale());
+            (inputs, inputs)
+        }
+        Op::Normalize { .. }
+        | Op::Relu
+        | Op::Relu6
+        | Op::Silu
+        | Op::HardSwish
+        | Op::HardSigmoid
+        | Op::MaxPool(_)
+        | Op::AvgPool(_)
+        | Op::GlobalAvgPool
+        | Op::Slice { .. }
+        | Op::PadChannels { .. }
+        | Op::Flatten
+        | Op::Upsample { .. } => (1, 1),
+    }
+}
+
+/// The rule of every operator; `inputs` has the right length.
+fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> {
+    let dims = match op {
+        Op::Image {
+            colours,
+            height,
+            width,
+        } => {
+            if ![1, 3].contains(colours) {
+                return Err(format!("has {colours} colours; use 1 or 3"));
+            }
+            return Ok(Shape::Image([*colours, *height, *width]));
+        }
+        Op::Param { .. } => unreachable!("parameters carry their own shapes"),
+        Op::Normalize { .. } => image(inputs[0])?,
+        Op::PixelTable => pixel_table(image(inputs[0])?, param(inputs[1], "table")?)?,
+        Op::Conv2d {
+            stride,
+            padding,
+            groups,
+        } => conv(inputs, *stride, *padding, *groups)?,
+        Op::Linear => linear(inputs)?,
+        Op::BatchNorm { .. } => batch_norm(inputs)?,
+        Op::Relu | Op::Relu6 | Op::Silu | Op::HardSwish | Op::HardSigmoid => feature(inputs[0])?,
+        Op::MaxPool(window) | Op::AvgPool(window) => pool(feature(inputs[0])?, window)?,
+        Op::GlobalAvgPool => [feature(inputs[0])?[0], 1, 1],
+        Op::Add => {
+            let [a, b] = [feature(inputs[0])?, feature(inputs[1])?];
+            if a != b {
+                return Err(format!("adds {a:?} and {b:?}; both sides need one shape"));
+            }
+            a
+        }
+        Op::Mul => spread(feature(inputs[0])?, feature(inputs[1])?)?,
+        Op::Concat => concat(inputs)?,
+        Op::Slice { start, end, step } => slice(feature(inputs[0])?, start, end, step)?,
+        Op::PadChannels { before, after } => {
+            let [c, h, w] = feature(inputs[0])?;
+            [sum(&[c, *before, *after])?, h, w]
+        }
+        Op::Flatten => [feature(inputs[0])?.iter().product(), 1, 1],
+        Op::Upsample {
+            vertical,
+            horizontal,
+        } => {
+            let [c, h, w] = feature(inputs[0])?;
+            [c, product(&[h, *vertical])?, product(&[w, *horizontal])?]
+        }
+        Op::Quantize(quantizer) => return quantized(inputs, quantizer.has_scale()),
+    };
+    Ok(Shape::Feature(dims))
+}
+
+fn image(shape: &Shape) -> Result<[usize; 3], String> {
+    match shape {
+        Shape::Image(dims) => Ok(*dims),
+        _ => Err("reads something that is not the image".into()),
+    }
+}
+
+fn feature(shape: &Shape) -> Result<[usize; 3], String> {
+    match shape {
+        Shape::Feature(dims) => Ok(*dims),
+        Shape::Image(_) => {
+            Err("reads the u8 image; put a normalization or a pixel table between".into())
+        }
+        Shape::Param(_) => Err("reads a parameter where a feature tensor belongs".into()),
+    }
+}
+
+fn param<'a>(shape: &'a Shape, what: &str) -> Result<&'a [usize], String> {
+    match shape {
+        Shape::Param(dims) => Ok(dims),
+        _ => Err(format!("its {what} is not a parameter")),
+    }
+}
+
+fn pixel_table([colours, h, w]: [usize; 3], table: &[usize]) -> Result<[usize; 3], String> {
+    match table {
+        [tables, 256, depth] if *tables == 1 || *tables == colours => {
+            Ok([product(&[colours, *depth])?, h, w])
+        }
+        _ => Err(format!(
+            "its table is {table:?}; an image of {colours} colours needs [1 or {colours}, 256, depth]"
+        )),
+    }
+}
+
+fn conv(
+    inputs: &[&Shape],
+    stride: [usize; 2],
+    padding: [usize; 4],
+    groups: usize,
+) -> Result<[usize; 3], String> {
+    let [c, h, w] = feature(inputs[0])?;
+    let weight = param(inputs[1], "weight")?;
+    let &[out, per_group, kernel_h, kernel_w] = weight else {
+        return Err(format!(
+            "its weight is {weight:?}; [out, in / groups, height, width] is needed"
+        ));
+    };
+    if groups == 0 || c % groups != 0 || out % groups != 0 {
+        return Err(format!(
+            "{groups} groups do not divide {c} input and {out} output channels"
+        ));
+    }
+    if per_group != c / groups {
+        return Err(format!(
+            "its weight {weight:?} reads {per_group} channels a group, its input has {}",
+            c / groups
+        ));
+    }
+    bias(inputs.get(2), out)?;
+    let window = Window {
+        kernel: [kernel_h, kernel_w],
+        stride,
+        padding,
+    };
+    let [h, w] = windows(h, w, &window)?;
+    Ok([out, h, w])
+}
+
+fn linear(inputs: &[&Shape]) -> Result<[usize; 3], String> {
+    let x = feature(inputs[0])?;
+    let weight = param(inputs[1], "weight")?;
+    let &[out, features] = weight else {
+        return Err(format!("its weight is {weight:?}; [out, in] is needed"));
+    };
+    if x[1..] != [1, 1] {
+        return Err(format!(
+            "reads {x:?}; flatten it or pool it to height and width 1 first"
+        ));
+    }
+    if x[0] != features {
+        return Err(format!(
+            "its weight {weight:?} reads {features} features, its input has {}",
+            x[0]
+        ));
+    }
+    bias(inputs.get(2), out)?;
+    Ok([out, 1, 1])
+}
+
+fn bias(shape: Option<&&Shape>, out: usize) -> Result<(), String> {
+    match shape {
+        Some(shape) => vector(shape, "bias", out),
+        None => Ok(()),
+    }
+}
+
+fn vector(shape: &Shape, what: &str, length: usize) -> Result<(), String> {
+    match param(shape, what)? {
+        [n] if *n == length => Ok(()),
+        dims => Err(format!("its {what} is {dims:?}; [{length}] is needed")),
+    }
+}
+
+fn batch_norm(inputs: &[&Shape]) -> Result<[usize; 3], String> {
+    let x = feature(inputs[0])?;
+    for (shape, what) in inputs[1..]
+        .iter()
+        .zip(["gamma", "beta", "mean", "variance"])
+    {
+        vector(shape, what, x[0])?;
+    }
+    Ok(x)
+}
+
+fn pool([c, h, w]: [usize; 3], window: &Window) -> Result<[usize; 3], String> {
+    let [top, left, bottom, right] = window.padding;
+    let [kernel_h, kernel_w] = window.kernel;
+    if top.max(bottom) >= kernel_h || left.max(right) >= kernel_w {
+        return Err(format!(
+            "its padding {:?} is not smaller than its window {:?}",
+            window.padding, window.kernel
+        ));
+    }
+    let [h, w] = windows(h, w, window)?;
+    Ok([c, h, w])
+}
+
+/// How many windows fit downwards and across.
+fn windows(h: usize, w: usize, window: &Window) -> Result<[usize; 2], String> {
+    let [top, left, bottom, right] = window.padding;
+    let padded = [sum(&[top, h, bottom])?, sum(&[left, w, right])?];
+    let Window { kernel, stride, .. } = *window;
+    if stride.contains(&0) || kernel.contains(&0) {
+        return Err(format!(
+            "stride {stride:?} and window {kernel:?} must be at least 1"
+        ));
+    }
+    if kernel[0] > padded[0] || kernel[1] > padded[1] {
+        return Err(format!(
+            "its window {kernel:?} is larger than its padded input {padded:?}: use larger images or fewer strides"
+        ));
+    }
+    Ok([0, 1].map(|axis| (padded[axis] - kernel[axis]) / stride[axis] + 1))
+}
+
+fn spread(a: [usize; 3], b: [usize; 3]) -> Result<[usize; 3], String> {
+    if a == b || (a[0] == b[0] && b[1..] == [1, 1]) {
+        Ok(a)
+    } else if a[0] == b[0] && a[1..] == [1, 1] {
+        Ok(b)
+    } else {
+        Err(format!(
+            "multiplies {a:?} and {b:?}; equal shapes or one side of height and width 1 are needed"
+        ))
+    }
+}
+
+fn concat(inputs: &[&Shape]) -> Result<[usize; 3], String> {
+    let [mut channels, h, w] = feature(inputs[0])?;
+    for shape in &inputs[1..] {
+        let [c, other_h, other_w] = feature(shape)?;
+        if [other_h, other_w] != [h, w] {
+            return Err(format!(
+                "joins channels of {h} x {w} and {other_h} x {other_w} pixels; one size is needed"
+            ));
+        }
+        channels = sum(&[channels, c])?;
+    }
+    Ok([channels, h, w])
+}
+
+fn slice(
+    x: [usize; 3],
+    start: &[usize; 3],
+    end: &[usize; 3],
+    step: &[usize; 3],
+) -> Result<[usize; 3], String> {
+    let fits = |axis: usize| start[axis] < end[axis] && end[axis] <= x[axis] && step[axis] > 0;
+    if !(0..3).all(fits) {
+        return Err(format!(
+            "cuts {start:?}..{end:?} by {step:?} out of {x:?}; non-empty ranges inside it are needed"
+        ));
+    }
+    Ok([0, 1, 2].map(|axis| (end[axis] - start[axis]).div_ceil(step[axis])))
+}
+
+/// Quantizing keeps the shape; the scale has one entry, or one for each output channel of a parameter.
+fn quantized(inputs: &[&Shape], has_scale: bool) -> Result<Shape, String> {
+    let x = inputs[0];
+    if matches!(x, Shape::Image(_)) {
+        return Err("quantizes the u8 image; put a pixel table between".into());
+    }
+    if has_scale {
+        let scale = param(inputs[1], "scale")?;
+        let per_channel = matches!(x, Shape::Param(dims) if dims.first() == scale.first());
+        if scale.len() != 1 || (scale != [1] && !per_channel) {
+            return Err(format!(
+                "its scale is {scale:?}; [1] is needed, or [out] for a weight [out, ..]"
+            ));
+        }
+    }
+    Ok(x.clone())
+}
+
+fn sum(terms: &[usize]) -> Result<usize, String> {
+    terms
+        .iter()
+        .try_fold(0usize, |n, &term| n.checked_add(term))
+        .ok_or_else(|| format!("{terms:?} add up to more than this machine can count"))
+}
+
+fn product(factors: &[usize]) -> Result<usize, String> {
+    factors
+        .iter()
+        .try_fold(1usize, |n, &factor| n.checked_mul(factor))
+        .ok_or_else(|| format!("the product of {factors:?} is more than this machine can count"))
+}

@@ -1,0 +1,63 @@
+//! Attributes of operators, and quantizers in their places.
+
+use crate::{Graph, Node, Op, Problems, Quantizer};
+
+pub(super) fn check(graph: &Graph, node: &Node, problems: &mut Problems) {
+    let what = match &node.op {
+        Op::Normalize { mean, std } => normalize(graph, node, mean, std),
+        Op::BatchNorm { eps } => match eps.is_finite() && *eps >= 0.0 {
+            true => None,
+            false => Some(format!("its eps is {eps}; a number from 0 up is needed")),
+        },
+        Op::Quantize(quantizer) => self::quantizer(graph, node, *quantizer),
+        _ => None,
+    };
+    if let Some(what) = what {
+        problems.add(&node.name, what);
+    }
+}
+
+fn normalize(graph: &Graph, node: &Node, mean: &[f32], std: &[f32]) -> Option<String> {
+    let image = node.inputs.first().and_then(|&id| graph.nodes.get(id));
+    if let Some(Op::Image { colours, .. }) = image.map(|node| &node.op)
+        && [mean.len(), std.len()] != [*colours; 2]
+    {
+        return Some(format!(
+            "has {} means and {} deviations for {colours} colours",
+            mean.len(),
+            std.len()
+        ));
+    }
+    let fine = mean.iter().all(|m| m.is_finite()) && std.iter().all(|s| s.is_finite() && *s > 0.0);
+    (!fine)
+        .then(|| format!("mean {mean:?} and deviation {std:?} must be finite, deviations positive"))
+}
+
+fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String> {
+    match quantizer {
+        Quantizer::Lsq { bits, .. } | Quantizer::MidTreadHalf { bits, .. }
+            if !(1..=8).contains(&bits) =>
+        {
+            Some(format!("has {bits} bits; use 1 to 8"))
+        }
+        Quantizer::Lsq {
+            bits: 1,
+            signed: true,
+        } => Some(
+            "a signed learned-step quantizer has no positive level at 1 bit; use binary mean scaling or 2 bits".into(),
+        ),
+        Quantizer::MidTreadHalf { max, .. } if !(max.is_finite() && max > 0.0) => {
+            Some(format!("its largest value is {max}; a positive number is needed"))
+        }
+        Quantizer::BinaryMean { .. } if !reads_param(graph, node) => {
+            Some("binary mean scaling is for weights; use another quantizer for activations".into())
+        }
+        _ => None,
+    }
+}
+
+fn reads_param(graph: &Graph, node: &Node) -> bool {
+    node.inputs
+        .first()
+        .is_some_and(|&id| graph.source_param(id).is_some())
+}
