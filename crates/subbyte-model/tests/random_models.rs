@@ -46,7 +46,7 @@ fn most_random_models_look_at_their_image() {
         logits(1) != logits(2)
     });
     let alive = alive.count();
-    assert!(alive as u64 > SEEDS * 3 / 4, "{alive} of {SEEDS}");
+    assert!(alive as u64 > SEEDS * 2 / 3, "{alive} of {SEEDS}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod products;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Kind, Model, Op, Problems, Shape, Tensor};
+use crate::{Kind, Model, Node, Op, Problems, Shape, Tensor};
 
 /// The elements of one tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,21 +75,32 @@ pub fn trace(model: &Model, image: &[u8]) -> Result<Vec<Value>, RunError> {
         let found = image.len();
         return Err(RunError::ImageSize { expected, found });
     }
-    let mut values: Vec<Value> = Vec::with_capacity(model.nodes.len());
+    let mut values = Vec::with_capacity(model.nodes.len());
     for (node, tensor) in model.nodes.iter().zip(&tensors) {
-        let operand = |&id: &usize| Operand {
-            tensor: tensors[id],
-            value: &values[id],
-            image,
-        };
-        let inputs: Vec<Operand> = node.inputs.iter().map(operand).collect();
-        let value = apply(&node.op, &inputs, tensor.shape);
+        let value = step(node, tensor.shape, &tensors, &values, image);
         values.push(value);
     }
     Ok(values)
 }
 
-/// The tensor of shape `out` that one operation makes.
+/// The tensor of shape `out` that `node` makes of earlier nodes' tensors and values.
+pub(crate) fn step(
+    node: &Node,
+    out: Shape,
+    tensors: &[Tensor],
+    values: &[Value],
+    image: &[u8],
+) -> Value {
+    let operand = |&id: &usize| Operand {
+        tensor: tensors[id],
+        value: &values[id],
+        image,
+    };
+    let inputs: Vec<Operand> = node.inputs.iter().map(operand).collect();
+    apply(&node.op, &inputs, out)
+}
+
+/// One operation, its result being of shape `out`.
 fn apply(op: &Op, inputs: &[Operand], out: Shape) -> Value {
     use Value::{Codes, Sums};
     match (op, inputs) {

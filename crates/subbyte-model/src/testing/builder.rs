@@ -4,6 +4,7 @@ use alloc::{format, vec, vec::Vec};
 
 use super::{Rng, params};
 use crate::analyse::tensor_of;
+use crate::reference::{self, Value};
 use crate::{
     CodeType, Conv2d, Input, Kind, Linear, Node, NodeId, Op, Packed, Pad, PixelTable, Shape,
     Tensor, Window,
@@ -19,17 +20,21 @@ pub(super) struct Builder {
     input: Input,
     nodes: Vec<Node>,
     tensors: Vec<Tensor>,
+    /// An image and what the nodes make of it, so that parameters fit the sums that do occur.
+    image: Vec<u8>,
+    values: Vec<Value>,
 }
 
 impl Builder {
     /// A model of an image and its pixel table.
-    pub fn new(rng: Rng, input: Input) -> Self {
-        let (nodes, tensors) = (Vec::new(), Vec::new());
+    pub fn new(rng: Rng, input: Input, image: Vec<u8>) -> Self {
         let mut builder = Self {
             rng,
             input,
-            nodes,
-            tensors,
+            nodes: Vec::new(),
+            tensors: Vec::new(),
+            image,
+            values: Vec::new(),
         };
         builder.push(Op::Image, &[]).expect("the image is valid");
         let rng = &mut builder.rng;
@@ -163,11 +168,20 @@ impl Builder {
             return None;
         }
         let id = self.nodes.len();
-        self.nodes.push(Node {
+        let node = Node {
             name: format!("n{id}"),
             inputs: inputs.to_vec(),
             op,
-        });
+        };
+        let value = reference::step(
+            &node,
+            tensor.shape,
+            &self.tensors,
+            &self.values,
+            &self.image,
+        );
+        self.values.push(value);
+        self.nodes.push(node);
         self.tensors.push(tensor);
         Some(id)
     }
@@ -192,14 +206,17 @@ impl Builder {
     }
 
     fn requant(&mut self, sums: NodeId) -> Option<NodeId> {
-        let Tensor {
-            shape,
-            kind: Kind::Sums { lo, hi },
-        } = self.tensors[sums]
-        else {
+        let Tensor { shape, kind } = self.tensors[sums];
+        let (Kind::Sums { lo, hi }, Value::Sums(values)) = (kind, &self.values[sums]) else {
             return None;
         };
-        let requant = params::requant(&mut self.rng, shape.channels, (lo, hi));
+        let spreads: Vec<(i32, i32)> = (0..shape.channels)
+            .map(|channel| {
+                let sums = values.iter().skip(channel).step_by(shape.channels);
+                sums.fold((i32::MAX, i32::MIN), |(lo, hi), &s| (s.min(lo), s.max(hi)))
+            })
+            .collect();
+        let requant = params::requant(&mut self.rng, &spreads, (lo, hi));
         self.push(Op::Requant(requant), &[sums])
     }
 

@@ -16,7 +16,8 @@ use builder::Builder;
 pub fn random_model(seed: u64) -> Model {
     let mut rng = Rng::new(seed);
     let input = random_input(&mut rng);
-    let mut builder = Builder::new(rng, input);
+    let image = pixels(&input, seed);
+    let mut builder = Builder::new(rng, input, image);
     for _ in 0..builder.rng.size(1, 9) {
         builder.step();
     }
@@ -46,8 +47,13 @@ pub fn random_model(seed: u64) -> Model {
 
 /// An image of the model's size, `[height][width][colours]`.
 pub fn random_image(model: &Model, seed: u64) -> Vec<u8> {
+    pixels(&model.input, seed)
+}
+
+fn pixels(input: &Input, seed: u64) -> Vec<u8> {
+    // Far from the seeds of the models themselves.
     let mut rng = Rng::new(seed ^ 0x696d_6167_6573);
-    let bytes = model.input.height * model.input.width * model.input.colours;
+    let bytes = input.height * input.width * input.colours;
     (0..bytes).map(|_| rng.bits() as u8).collect()
 }
 

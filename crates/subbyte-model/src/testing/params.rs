@@ -1,6 +1,6 @@
 //! Random parameters of single operations.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::Rng;
 use crate::{CodeType, MulShift, Multipliers, Packed, Requant, Segment, Weights};
@@ -57,7 +57,7 @@ fn segment(rng: &mut Rng, channels: usize, per_channel: usize) -> Segment {
     let multipliers = rng.once_in(4).then(|| {
         let length = rng.size(1, per_channel + 2);
         let runs = channels * per_channel.div_ceil(length);
-        let high = rng.pick(&[0, 1, 15, 300]);
+        let high = rng.pick(&[1, 15, 300]);
         Multipliers {
             length,
             values: (0..runs)
@@ -92,57 +92,58 @@ pub(super) fn bias(rng: &mut Rng, channels: usize) -> Vec<i32> {
     }
 }
 
-/// Parameters that spread the sums of `range` over many codes.
-pub(super) fn requant(rng: &mut Rng, channels: usize, range: (i32, i32)) -> Requant {
+/// Parameters that make many codes of sums in each channel's spread, and are valid for all in `range`.
+pub(super) fn requant(rng: &mut Rng, spreads: &[(i32, i32)], range: (i32, i32)) -> Requant {
     let code = code_type(rng);
-    // Sums of random terms stay well inside their bounds.
-    let shrink = rng.below(5);
-    let (lo, hi) = (range.0 >> shrink, range.1 >> shrink);
     if code.bits <= 4 && !rng.once_in(5) {
-        thresholds(rng, code, channels, lo, hi)
+        let n = usize::from(code.max_code());
+        let thresholds = spreads
+            .iter()
+            .flat_map(|&spread| thresholds(rng, n, spread));
+        Requant::Thresholds {
+            code,
+            thresholds: thresholds.collect(),
+            descending: spreads.iter().map(|_| rng.once_in(3)).collect(),
+        }
     } else {
+        let channels = spreads
+            .iter()
+            .map(|&spread| mul_shift(rng, code, spread, range));
         Requant::MulShift {
             code,
-            channels: (0..channels)
-                .map(|_| mul_shift(rng, code, lo, hi, range))
-                .collect(),
+            channels: channels.collect(),
         }
     }
 }
 
-fn thresholds(rng: &mut Rng, code: CodeType, channels: usize, lo: i32, hi: i32) -> Requant {
-    let n = usize::from(code.max_code());
-    let mut thresholds = vec![0; channels * n];
-    for channel in thresholds.chunks_mut(n) {
-        for threshold in channel.iter_mut() {
-            *threshold = match rng.below(40) {
-                0 => i32::MIN,
-                1 => i32::MAX,
-                _ => rng.within(lo.into(), hi.into()) as i32,
-            };
-        }
-        channel.sort_unstable();
-    }
-    Requant::Thresholds {
-        code,
-        thresholds,
-        descending: (0..channels).map(|_| rng.once_in(3)).collect(),
-    }
+/// `n` thresholds within the spread, seldom beyond it.
+fn thresholds(rng: &mut Rng, n: usize, (lo, hi): (i32, i32)) -> Vec<i32> {
+    let mut thresholds: Vec<i32> = (0..n)
+        .map(|_| match rng.below(40) {
+            0 => i32::MIN,
+            1 => i32::MAX,
+            _ => rng.within(lo.into(), hi.into()) as i32,
+        })
+        .collect();
+    thresholds.sort_unstable();
+    thresholds
 }
 
-fn mul_shift(rng: &mut Rng, code: CodeType, lo: i32, hi: i32, range: (i32, i32)) -> MulShift {
-    let bias = rng.within(-40, 40) as i32;
+/// Brings the middle of `spread` to the middle of the codes, seldom with a falling slope.
+fn mul_shift(rng: &mut Rng, code: CodeType, spread: (i32, i32), range: (i32, i32)) -> MulShift {
+    let (lo, hi) = (i64::from(spread.0), i64::from(spread.1));
+    let span = (hi - lo).max(1);
+    let bias = (-(lo + hi) / 2 + rng.within(-5, 5)) as i32;
     let fits = range.0.checked_add(bias).is_some() && range.1.checked_add(bias).is_some();
-    let span = (i64::from(hi) - i64::from(lo)).max(1);
     let pre = (0..31).find(|pre| span >> pre < 1 << 15).unwrap_or(31);
     let shift = rng.size(8, 20) as u8;
-    let wanted = (i64::from(code.max_code()) << shift) / (span >> pre).max(1);
-    let mult = wanted.clamp(1, i64::from(i16::MAX)) as i16;
+    let full = i64::from(code.max_code()) << shift;
+    let mult = (full / (span >> pre)).clamp(1, i64::from(i16::MAX)) as i16;
     MulShift {
         bias: if fits { bias } else { 0 },
         pre,
         mult: if rng.once_in(3) { -mult } else { mult },
-        add: rng.within(0, i64::from(code.max_code()) << shift) as i32,
+        add: (full / 2 + rng.within(0, 1 << shift)) as i32,
         shift,
     }
 }
