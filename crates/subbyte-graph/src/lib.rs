@@ -7,13 +7,16 @@
 #![forbid(unsafe_code)]
 
 mod encoder;
+pub mod fuse;
 mod graph;
 mod macs;
 pub mod networks;
 mod op;
 mod param;
 mod problem;
+mod replace;
 mod rng;
+pub mod sbg;
 mod shape;
 mod table;
 mod validate;
@@ -23,5 +26,6 @@ pub use graph::{Graph, Node, NodeId};
 pub use op::{Op, Quantizer, Window};
 pub use param::{Param, Role, Storage};
 pub use problem::{Problem, Problems};
+pub use replace::replace_file;
 pub use shape::Shape;
 pub use table::TableInit;

@@ -1,0 +1,137 @@
+use subbyte_model::Weights;
+use subbyte_num::{CodeType, Grid};
+
+use crate::{Graph, NodeId, Op, Quantizer};
+
+/// A quantized parameter: codes in the order of the graph, the meaning of a code, and the real value of a level.
+pub(super) struct Coded {
+    pub shape: Vec<usize>,
+    pub codes: Vec<u8>,
+    pub code: CodeType,
+    /// One scale, or one for each index of the first axis.
+    pub scales: Vec<f64>,
+}
+
+impl Coded {
+    /// Codes of the parameter that quantizer node `id` reads.
+    pub(super) fn of(graph: &Graph, id: NodeId) -> Result<Self, String> {
+        let node = &graph.nodes[id];
+        let Op::Quantize(quantizer) = node.op else {
+            return Err("its weights are float; put a quantizer behind them".to_owned());
+        };
+        let Some((_, param)) = graph.param_of(node.inputs[0]) else {
+            return Err("only parameters can be quantized as weights".to_owned());
+        };
+        let data = param.to_vec();
+        let rows = param.shape.first().copied().unwrap_or(1).max(1);
+        let row = (data.len() / rows).max(1);
+        let scales = scales_of(graph, id, quantizer, &data, row)?;
+        let grid = |i: usize| {
+            quantizer.grid(if scales.len() == 1 {
+                scales[0]
+            } else {
+                scales[i / row]
+            })
+        };
+        let codes = data
+            .iter()
+            .enumerate()
+            .map(|(i, &w)| grid(i).code_f32(w))
+            .collect();
+        let step = |&s: &f32| quantizer.grid(s).scale();
+        Ok(Self {
+            shape: param.shape.clone(),
+            codes,
+            code: quantizer.code_type(),
+            scales: scales.iter().map(step).collect(),
+        })
+    }
+
+    /// As weights of the model, `[out][kh][kw][in]` of the graph's `[out][in][kh][kw]`.
+    pub(super) fn to_weights(&self) -> Weights {
+        let [out, input] = [self.shape[0], self.shape[1]];
+        let taps: usize = self.shape[2..].iter().product();
+        let mut codes = Vec::with_capacity(self.codes.len());
+        for o in 0..out {
+            for tap in 0..taps {
+                codes.extend((0..input).map(|i| self.codes[(o * input + i) * taps + tap]));
+            }
+        }
+        Weights::affine(
+            out,
+            taps * input,
+            self.code.bits,
+            self.code.step,
+            self.code.offset,
+            &codes,
+        )
+    }
+}
+
+/// Scale parameter of a quantizer, checked; what the quantizer derives from the weights themselves where it has none.
+fn scales_of(
+    graph: &Graph,
+    id: NodeId,
+    quantizer: Quantizer,
+    data: &[f32],
+    row: usize,
+) -> Result<Vec<f32>, String> {
+    let scales = match quantizer {
+        Quantizer::Lsq { .. } => scale_param(graph, id)?,
+        Quantizer::MidTreadHalf { .. } => vec![1.0],
+        Quantizer::BinaryMean { per_channel } => {
+            let run = if per_channel { row } else { data.len().max(1) };
+            data.chunks(run)
+                .map(|w| {
+                    (w.iter().map(|w| f64::from(w.abs())).sum::<f64>() / w.len() as f64) as f32
+                })
+                .collect()
+        }
+    };
+    // A channel of zeros has mean 0; its sign is +1 everywhere, and any tiny scale leaves its value where it is.
+    Ok(scales
+        .into_iter()
+        .map(|s| if s == 0.0 { f32::MIN_POSITIVE } else { s })
+        .collect())
+}
+
+/// The learned step of quantizer node `id`.
+pub(super) fn scale_param(graph: &Graph, id: NodeId) -> Result<Vec<f32>, String> {
+    let node = &graph.nodes[id];
+    let scales = node
+        .inputs
+        .get(1)
+        .and_then(|&s| graph.param_of(s))
+        .map(|(_, p)| p.to_vec());
+    match scales {
+        Some(scales) if !scales.is_empty() && scales.iter().all(|s| s.is_finite() && *s > 0.0) => {
+            Ok(scales)
+        }
+        Some(_) => Err(format!(
+            "the scale of `{}` is not set; train or calibrate the network first",
+            node.name
+        )),
+        None => Err(format!(
+            "`{}` needs a scale parameter as second input",
+            node.name
+        )),
+    }
+}
+
+/// The grid of an activation quantizer.
+pub(super) fn activation_grid(
+    graph: &Graph,
+    id: NodeId,
+    quantizer: Quantizer,
+) -> Result<Grid, String> {
+    match quantizer {
+        Quantizer::MidTreadHalf { .. } => Ok(quantizer.grid(1.0)),
+        Quantizer::BinaryMean { .. } => {
+            Err("binary mean scaling is for weights, not activations".to_owned())
+        }
+        Quantizer::Lsq { .. } => match scale_param(graph, id)?.as_slice() {
+            [scale] => Ok(quantizer.grid(*scale)),
+            _ => Err("activations have one scale for all channels".to_owned()),
+        },
+    }
+}
