@@ -134,10 +134,14 @@ fn apply(op: &Op, inputs: &[Operand], out: Shape) -> Value {
 }
 
 /// One input of an operation.
-struct Operand<'a> {
-    tensor: Tensor,
-    value: &'a Value,
-    image: &'a [u8],
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a> {
+    /// Shape and kind.
+    pub tensor: Tensor,
+    /// Elements.
+    pub value: &'a Value,
+    /// The image that the model was given.
+    pub image: &'a [u8],
 }
 
 impl Operand<'_> {
