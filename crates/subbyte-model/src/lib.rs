@@ -2,6 +2,7 @@
 //!
 //! - [`Model`] is plain data: a list of nodes in topological order, each making one tensor of codes or of i32 sums.
 //! - [`Model::analyse`] infers every shape and range, proves that no accumulator overflows, and lists all problems at once.
+//! - [`read`] and [`write`] are the `.sbm` file (`docs/file-format.md`).
 //! - [`reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
 //! - `testing` (feature) makes random models and images for the tests of every crate that runs models.
 //!
@@ -16,6 +17,7 @@ extern crate std;
 mod analyse;
 mod op;
 pub mod reference;
+mod sbm;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod weights;
@@ -24,6 +26,9 @@ pub use analyse::{Kind, MAX_DIM, MAX_ELEMENTS, MAX_NODES, Problem, Problems, Sha
 pub use op::{
     Conv2d, Input, Linear, Model, Node, NodeId, Op, Pad, PixelTable, Provenance, Requant,
     Resampling, Resize, TestVector, Window,
+};
+pub use sbm::{
+    Item, ReadError, ReadErrorKind, SectionInfo, WriteError, itemise, read, sections, write,
 };
 pub use subbyte_num::{CodeType, MulShift, Packed};
 pub use weights::{Multipliers, Segment, Weights};

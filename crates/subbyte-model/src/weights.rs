@@ -108,12 +108,16 @@ impl Segment {
 
     /// `(a, b)` where the codebook is `a * code + b`.
     pub fn as_affine(&self) -> Option<(i16, i16)> {
-        let (first, second) = (*self.codebook.first()?, *self.codebook.get(1)?);
-        let a = second.checked_sub(first)?;
-        let uniform = self
-            .codebook
-            .windows(2)
-            .all(|w| w[1].checked_sub(w[0]) == Some(a));
-        uniform.then_some((a, first))
+        as_affine(&self.codebook)
     }
+}
+
+/// As [`Segment::as_affine`].
+pub(crate) fn as_affine(codebook: &[i16]) -> Option<(i16, i16)> {
+    let (first, second) = (*codebook.first()?, *codebook.get(1)?);
+    let a = second.checked_sub(first)?;
+    let uniform = codebook
+        .windows(2)
+        .all(|w| w[1].checked_sub(w[0]) == Some(a));
+    uniform.then_some((a, first))
 }
