@@ -83,8 +83,11 @@ pub fn trace(model: &Model, image: &[u8]) -> Result<Vec<Value>, RunError> {
     Ok(values)
 }
 
-/// The tensor of shape `out` that `node` makes of earlier nodes' tensors and values.
-pub(crate) fn step(
+/// The tensor of shape `out` that `node` of an analysed model makes of earlier nodes' tensors and values.
+///
+/// # Panics
+/// If they are not what [`Model::analyse`] accepted.
+pub fn step(
     node: &Node,
     out: Shape,
     tensors: &[Tensor],
@@ -134,14 +137,10 @@ fn apply(op: &Op, inputs: &[Operand], out: Shape) -> Value {
 }
 
 /// One input of an operation.
-#[derive(Clone, Copy, Debug)]
-pub struct Operand<'a> {
-    /// Shape and kind.
-    pub tensor: Tensor,
-    /// Elements.
-    pub value: &'a Value,
-    /// The image that the model was given.
-    pub image: &'a [u8],
+struct Operand<'a> {
+    tensor: Tensor,
+    value: &'a Value,
+    image: &'a [u8],
 }
 
 impl Operand<'_> {
