@@ -2,10 +2,12 @@
 
 mod builder;
 mod params;
+mod repair;
 mod rng;
 
 use alloc::{format, string::ToString, vec::Vec};
 
+pub use repair::repair_checksums;
 pub use rng::Rng;
 
 use crate::{Input, Model, Resampling, Resize, TestVector, reference};
