@@ -222,30 +222,23 @@ fn requant(requant: &Requant, notes: &mut Notes) {
                 )
             });
             let n = usize::from(code.max_code());
-            length(
-                "thresholds",
-                thresholds.len(),
-                descending.len().checked_mul(n),
-                notes,
-            );
+            let needed = descending.len().checked_mul(n);
+            let complete = length("thresholds", thresholds.len(), needed, notes);
             let unsorted = thresholds
                 .chunks(n)
                 .position(|channel| !channel.is_sorted());
-            notes.check(unsorted.is_none(), || {
-                format!(
-                    "the thresholds of channel {} do not ascend",
-                    unsorted.unwrap_or_default()
-                )
-            });
+            if let (true, Some(channel)) = (complete, unsorted) {
+                notes
+                    .texts
+                    .push(format!("the thresholds of channel {channel} do not ascend"));
+            }
         }
         Requant::MulShift { channels, .. } => {
-            let invalid = channels.iter().position(|m| !m.is_valid());
-            notes.check(invalid.is_none(), || {
-                format!(
-                    "shift or addend of channel {} is outside its limits",
-                    invalid.unwrap_or_default()
-                )
-            });
+            if let Some(channel) = channels.iter().position(|m| !m.is_valid()) {
+                notes.texts.push(format!(
+                    "shift or addend of channel {channel} is outside its limits"
+                ));
+            }
         }
     }
 }

@@ -87,13 +87,7 @@ pub fn trace(model: &Model, image: &[u8]) -> Result<Vec<Value>, RunError> {
 ///
 /// # Panics
 /// If they are not what [`Model::analyse`] accepted.
-pub fn step(
-    node: &Node,
-    out: Shape,
-    tensors: &[Tensor],
-    values: &[Value],
-    image: &[u8],
-) -> Value {
+pub fn step(node: &Node, out: Shape, tensors: &[Tensor], values: &[Value], image: &[u8]) -> Value {
     let operand = |&id: &usize| Operand {
         tensor: tensors[id],
         value: &values[id],
