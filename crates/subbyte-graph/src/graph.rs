@@ -128,7 +128,12 @@ impl Graph {
     }
 
     /// The parameter that node `id` reads, quantized or not.
-    pub fn source_param(&self, mut id: NodeId) -> Option<(&str, &Param)> {
+    pub fn source_param(&self, id: NodeId) -> Option<(&str, &Param)> {
+        self.param_of(self.before_quantizers(id)?)
+    }
+
+    /// The node that makes what quantizers turn into the tensor of node `id`; `id` itself where it is no quantizer.
+    pub(crate) fn before_quantizers(&self, mut id: NodeId) -> Option<NodeId> {
         // Ids fall from node to input in a sound graph; this also ends in one that is not.
         for _ in 0..self.nodes.len() {
             match self.nodes.get(id)? {
@@ -137,7 +142,7 @@ impl Graph {
                     inputs,
                     ..
                 } => id = *inputs.first()?,
-                _ => return self.param_of(id),
+                _ => return Some(id),
             }
         }
         None

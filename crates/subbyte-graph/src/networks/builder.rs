@@ -3,13 +3,8 @@
 //! Every layer is `weight -> quantize -> convolution -> batch norm -> (ReLU) -> quantize`, named after the layer: `LAYER.weight`,
 //! `LAYER.weight.scale`, `LAYER.norm`, `LAYER.quantize` and so on. Without bits the same nodes stand there, less the quantizers.
 
-use super::{
-    ActivationQuantizer, BinaryScale, FirstLayer, Input, LastLayer, NetworkConfig, TableConfig,
-};
-use crate::{Encoder, Graph, NodeId, Op, Param, Quantizer, Role, Window, rng::Rng};
-
-/// Value of the largest code of a learned table at the start; batch norm makes any positive value equally good.
-const TABLE_MAX: f32 = 2.0;
+use super::{BinaryScale, LastLayer, NetworkConfig};
+use crate::{Graph, NodeId, Op, Param, Role, Window};
 
 /// A graph under construction.
 pub(super) struct Builder<'a> {
@@ -57,106 +52,6 @@ impl<'a> Builder<'a> {
             graph: Graph::new(name),
             config,
         }
-    }
-
-    /// Bits of the body's weights.
-    pub(super) fn weight_bits(&self) -> Option<u8> {
-        self.config.bits.map(|bits| bits.weights)
-    }
-
-    /// Bits of the body's activations.
-    pub(super) fn activation_bits(&self) -> Option<u8> {
-        self.config.bits.map(|bits| bits.activations)
-    }
-
-    /// Image, input and first convolution with batch norm, as the configuration's first layer says.
-    pub(super) fn first_conv(&mut self, name: &str, conv: Conv) -> Tensor {
-        let &NetworkConfig {
-            colours,
-            height,
-            width,
-            first,
-            ..
-        } = self.config;
-        let op = Op::Image {
-            colours,
-            height,
-            width,
-        };
-        let image = self.graph.push("image", op, &[]);
-        let (id, depth) = match first {
-            FirstLayer::Float => (self.normalize(image), 1),
-            FirstLayer::EightBit => self.encoder(image, Encoder::Identity),
-            FirstLayer::Body(Input::Encoder(encoder)) => self.encoder(image, encoder),
-            FirstLayer::Body(Input::Table(table)) => self.table(image, table),
-        };
-        let x = Tensor {
-            id,
-            shape: [colours * depth, height, width],
-        };
-        let bits = match first {
-            FirstLayer::Float => None,
-            FirstLayer::EightBit => self.config.bits.map(|_| 8),
-            FirstLayer::Body(_) => self.weight_bits(),
-        };
-        self.conv_norm(name, x, conv, bits)
-    }
-
-    fn normalize(&mut self, image: NodeId) -> NodeId {
-        let per_colour = |values: &[f32]| match values {
-            [one] => vec![*one; self.config.colours],
-            values => values.to_vec(),
-        };
-        let op = Op::Normalize {
-            mean: per_colour(&self.config.mean),
-            std: per_colour(&self.config.std),
-        };
-        self.graph.push("input.normalize", op, &[image])
-    }
-
-    /// A fixed encoder: codes are their own values, so the constant step is 1.
-    fn encoder(&mut self, image: NodeId, encoder: Encoder) -> (NodeId, usize) {
-        let table = encoder.table();
-        let values = table.codes.iter().map(|&code| f32::from(code)).collect();
-        let param = Param::new([1, 256, table.depth], Role::Constant, values);
-        let mut id = self.graph.param("input.table", param);
-        if self.config.bits.is_some() {
-            let step = Param::new([1], Role::Constant, vec![1.0]);
-            let step = self.graph.param("input.table.scale", step);
-            id = self
-                .graph
-                .lsq("input.table.quantize", id, step, table.bits, false);
-        }
-        let id = self.graph.push("input", Op::PixelTable, &[image, id]);
-        (id, table.depth)
-    }
-
-    fn table(&mut self, image: NodeId, table: TableConfig) -> (NodeId, usize) {
-        let TableConfig {
-            depth,
-            bits,
-            shared,
-            init,
-        } = table;
-        let tables = if shared { 1 } else { self.config.colours };
-        let n = ((1u16 << bits) - 1) as f32;
-        let max = match self.config.activation_quantizer {
-            ActivationQuantizer::Lsq => TABLE_MAX,
-            ActivationQuantizer::MidTreadHalf { max } => max,
-        };
-        let step = max / n;
-        let values = init
-            .values(tables, depth, bits, self.config.seed)
-            .iter()
-            .map(|z| z * step)
-            .collect();
-        let param = Param::new([tables, 256, depth], Role::Table, values);
-        let mut id = self.graph.param("input.table", param);
-        if self.config.bits.is_some() {
-            id = self.quantize_activation("input.table", id, bits, step);
-        }
-        let id = self.graph.push("input", Op::PixelTable, &[image, id]);
-        (id, depth)
     }
 
     /// Convolution with weights of `bits` bits (`None`: float), and batch norm.
@@ -268,17 +163,6 @@ impl<'a> Builder<'a> {
         Tensor { id, ..x }
     }
 
-    /// Activation quantizer `NAME.quantize` of `bits` bits with a step of its own; `None` leaves `x` as it is.
-    pub(super) fn quantize(&mut self, name: &str, x: Tensor, bits: Option<u8>) -> Tensor {
-        match bits {
-            Some(bits) => Tensor {
-                id: self.quantize_activation(name, x.id, bits, 0.0),
-                ..x
-            },
-            None => x,
-        }
-    }
-
     /// ReLU and activation quantizer.
     pub(super) fn relu_quantize(&mut self, name: &str, x: Tensor, bits: Option<u8>) -> Tensor {
         let x = self.relu(name, x);
@@ -292,63 +176,4 @@ impl<'a> Builder<'a> {
             LastLayer::Float | LastLayer::Body => self.activation_bits(),
         }
     }
-
-    /// A step of 0 is set from the first training batch.
-    fn quantize_activation(&mut self, name: &str, x: NodeId, bits: u8, step: f32) -> NodeId {
-        let node = format!("{name}.quantize");
-        match self.config.activation_quantizer {
-            ActivationQuantizer::Lsq => {
-                let scale = Param::new([1], Role::Scale, vec![step]);
-                let scale = self.graph.param(format!("{name}.scale"), scale);
-                self.graph.lsq(&node, x, scale, bits, false)
-            }
-            ActivationQuantizer::MidTreadHalf { max } => {
-                let op = Op::Quantize(Quantizer::MidTreadHalf { bits, max });
-                self.graph.push(node, op, &[x])
-            }
-        }
-    }
-
-    /// Weight `LAYER.weight` with normal random numbers of variance `gain / inputs` (He's initialization at gain 2), behind a
-    /// quantizer of `bits` bits.
-    fn weight(
-        &mut self,
-        layer: &str,
-        shape: &[usize],
-        gain: f32,
-        bits: Option<u8>,
-        per_channel: bool,
-    ) -> NodeId {
-        let name = format!("{layer}.weight");
-        let inputs: usize = shape[1..].iter().product();
-        let deviation = (gain / inputs as f32).sqrt();
-        let mut rng = Rng::named(self.config.seed, &name);
-        let data: Vec<f32> = (0..inputs * shape[0])
-            .map(|_| rng.normal() * deviation)
-            .collect();
-        let step = bits.map(|bits| lsq_step(&data, bits));
-        let weight = self
-            .graph
-            .param(&name, Param::new(shape, Role::Weight, data));
-        let node = format!("{name}.quantize");
-        match (bits, step) {
-            (Some(1), _) => {
-                let op = Op::Quantize(Quantizer::BinaryMean { per_channel });
-                self.graph.push(node, op, &[weight])
-            }
-            (Some(bits), Some(step)) => {
-                let scale = Param::new([1], Role::Scale, vec![step]);
-                let scale = self.graph.param(format!("{name}.scale"), scale);
-                self.graph.lsq(&node, weight, scale, bits, true)
-            }
-            _ => weight,
-        }
-    }
-}
-
-/// First step of a learned-step quantizer of signed weights, `2 mean |w| / sqrt(Qp)` (methods.md 2.3).
-fn lsq_step(data: &[f32], bits: u8) -> f32 {
-    let mean = data.iter().map(|w| f64::from(w.abs())).sum::<f64>() / data.len() as f64;
-    let largest = f64::from((1u16 << (bits - 1)) - 1);
-    (2.0 * mean / largest.sqrt()) as f32
 }

@@ -202,10 +202,16 @@ impl NetworkConfig {
             [1, 3].contains(&colours),
             format!("colours = {colours}; use 1 or 3"),
         );
-        check(
-            self.classes > 0,
-            "classes = 0; at least one is needed".into(),
-        );
+        for (key, value, most) in [
+            ("height", self.height, 4096),
+            ("width", self.width, 4096),
+            ("classes", self.classes, 100_000),
+        ] {
+            check(
+                (1..=most).contains(&value),
+                format!("{key} = {value}; use 1 to {most}"),
+            );
+        }
         if let Some(bits) = self.bits {
             check(
                 bits_ok(bits.weights) && bits_ok(bits.activations),

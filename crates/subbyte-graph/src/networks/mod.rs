@@ -2,7 +2,9 @@
 
 mod builder;
 mod config;
+mod input;
 mod lenet5;
+mod quantize;
 mod residual;
 mod resnet18;
 mod resnet_cifar;

@@ -206,6 +206,8 @@ fn unknown_names_are_answered_by_the_nearest_one() {
 fn a_wrong_configuration_lists_every_problem() {
     let config = NetworkConfig {
         colours: 2,
+        height: usize::MAX,
+        width: 0,
         classes: 0,
         bits: Some(Bits {
             weights: 9,
@@ -221,6 +223,8 @@ fn a_wrong_configuration_lists_every_problem() {
     };
     for key in [
         "colours",
+        "height",
+        "width",
         "classes",
         "w9a0",
         "residual-bits",

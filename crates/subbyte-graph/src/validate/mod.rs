@@ -111,3 +111,6 @@ impl Graph {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

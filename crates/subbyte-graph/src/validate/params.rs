@@ -1,5 +1,7 @@
 //! Numbers of parameters, and roles that fit their use.
 
+use std::collections::BTreeSet;
+
 use crate::{Graph, Node, NodeId, Op, Param, Problems, Role, Storage};
 
 pub(super) fn check(graph: &Graph, problems: &mut Problems) {
@@ -8,9 +10,15 @@ pub(super) fn check(graph: &Graph, problems: &mut Problems) {
             problems.add(name, what);
         }
     }
+    // A parameter that several nodes read is reported once.
+    let mut reported = BTreeSet::new();
     for node in &graph.nodes {
         for (&input, place) in node.inputs.iter().zip(places(&node.op)) {
-            check_use(graph, node, input, *place, problems);
+            if let Some((name, what)) = use_problem(graph, node, input, *place)
+                && reported.insert(name)
+            {
+                problems.add(name, what);
+            }
         }
     }
 }
@@ -57,55 +65,43 @@ fn places(op: &Op) -> &'static [Place] {
     }
 }
 
-fn check_use(graph: &Graph, node: &Node, input: NodeId, place: Place, problems: &mut Problems) {
-    let Some((role, what)) = place.role() else {
-        return;
-    };
+/// What is wrong with input `input` of `node`, and the name of whose fault it is.
+fn use_problem<'a>(
+    graph: &'a Graph,
+    node: &'a Node,
+    input: NodeId,
+    place: Place,
+) -> Option<(&'a str, String)> {
+    let (role, what) = place.role()?;
     // Weights and tables may pass a quantizer on their way; the others are read as they are.
-    let param = match place {
-        Place::Weight | Place::Table => graph.source_param(input),
-        _ => graph.param_of(input),
+    let source = match place {
+        Place::Weight | Place::Table => graph.before_quantizers(input)?,
+        _ => input,
     };
-    let Some((name, param)) = param else {
-        if graph.nodes.get(input).is_some() {
-            problems.add(
-                &node.name,
-                format!("its {what} must be a parameter, not what another node makes"),
-            );
-        }
-        return;
+    let Op::Param { name } = &graph.nodes.get(source)?.op else {
+        let what = format!("its {what} must be a parameter, not what another node makes");
+        return Some((&node.name, what));
     };
-    if param.role != role && param.role != Role::Constant {
-        problems.add(
-            name,
-            format!(
-                "is the {what} of `{}` but has the role {:?}; use {role:?}, or Constant to freeze it",
-                node.name, param.role
-            ),
-        );
-    }
-    let is_f32 = match &param.storage {
-        Storage::F32(data) => Some(data),
-        Storage::Codes { .. } => None,
+    let param = graph.params.get(name)?;
+    let any = |wrong: fn(f32) -> bool| match &param.storage {
+        Storage::F32(data) => data.iter().any(|&x| wrong(x)),
+        Storage::Codes { .. } => false,
     };
-    match place {
-        Place::Variance if is_f32.is_some_and(|data| data.iter().any(|&v| v < 0.0)) => {
-            problems.add(name, "a variance is negative");
-        }
-        // A trained scale of 0 is set from the first batch.
-        Place::Scale
-            if is_f32.is_some_and(|data| {
-                data.iter()
-                    .any(|&s| s < 0.0 || (s == 0.0 && !param.role.is_trained()))
-            }) =>
-        {
-            problems.add(
-                name,
-                "a scale must be positive (0 only where training still sets it)",
-            );
-        }
-        _ => {}
-    }
+    let what = if param.role != role && param.role != Role::Constant {
+        format!(
+            "is the {what} of `{}` but has the role {:?}; use {role:?}, or Constant to freeze it",
+            node.name, param.role
+        )
+    } else if place == Place::Variance && any(|v| v < 0.0) {
+        "a variance is negative".into()
+    } else if place == Place::Scale
+        && (any(|s| s < 0.0) || !param.role.is_trained() && any(|s| s == 0.0))
+    {
+        "a scale must be positive (0 only where training still sets it)".into()
+    } else {
+        return None;
+    };
+    Some((name, what))
 }
 
 /// What is wrong with the numbers themselves.

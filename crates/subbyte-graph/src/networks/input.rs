@@ -1,0 +1,104 @@
+//! What stands in front of a network: normalized pixels, a fixed encoder or a learned pixel table.
+
+use subbyte_num::CodeType;
+
+use super::{
+    ActivationQuantizer, FirstLayer, Input, NetworkConfig, TableConfig,
+    builder::{Builder, Conv, Tensor},
+};
+use crate::{Encoder, NodeId, Op, Param, Role};
+
+/// Value of the largest code of a learned table at the start; batch norm makes any positive value equally good.
+const TABLE_MAX: f32 = 2.0;
+
+impl Builder<'_> {
+    /// Image, input and first convolution with batch norm, as the configuration's first layer says.
+    pub(super) fn first_conv(&mut self, name: &str, conv: Conv) -> Tensor {
+        let &NetworkConfig {
+            colours,
+            height,
+            width,
+            first,
+            ..
+        } = self.config;
+        let op = Op::Image {
+            colours,
+            height,
+            width,
+        };
+        let image = self.graph.push("image", op, &[]);
+        let (id, depth) = match first {
+            FirstLayer::Float => (self.normalize(image), 1),
+            FirstLayer::EightBit => self.encoder(image, Encoder::Identity),
+            FirstLayer::Body(Input::Encoder(encoder)) => self.encoder(image, encoder),
+            FirstLayer::Body(Input::Table(table)) => self.table(image, table),
+        };
+        let x = Tensor {
+            id,
+            shape: [colours * depth, height, width],
+        };
+        let bits = match first {
+            FirstLayer::Float => None,
+            FirstLayer::EightBit => self.config.bits.map(|_| 8),
+            FirstLayer::Body(_) => self.weight_bits(),
+        };
+        self.conv_norm(name, x, conv, bits)
+    }
+
+    fn normalize(&mut self, image: NodeId) -> NodeId {
+        let per_colour = |values: &[f32]| match values {
+            [one] => vec![*one; self.config.colours],
+            values => values.to_vec(),
+        };
+        let op = Op::Normalize {
+            mean: per_colour(&self.config.mean),
+            std: per_colour(&self.config.std),
+        };
+        self.graph.push("input.normalize", op, &[image])
+    }
+
+    /// A fixed encoder: codes are their own values, so the constant step is 1.
+    fn encoder(&mut self, image: NodeId, encoder: Encoder) -> (NodeId, usize) {
+        let table = encoder.table();
+        let values = table.codes.iter().map(|&code| f32::from(code)).collect();
+        let param = Param::new([1, 256, table.depth], Role::Constant, values);
+        let mut id = self.graph.param("input.table", param);
+        if self.config.bits.is_some() {
+            let step = Param::new([1], Role::Constant, vec![1.0]);
+            let step = self.graph.param("input.table.scale", step);
+            id = self
+                .graph
+                .lsq("input.table.quantize", id, step, table.bits, false);
+        }
+        let id = self.graph.push("input", Op::PixelTable, &[image, id]);
+        (id, table.depth)
+    }
+
+    fn table(&mut self, image: NodeId, table: TableConfig) -> (NodeId, usize) {
+        let TableConfig {
+            depth,
+            bits,
+            shared,
+            init,
+        } = table;
+        let tables = if shared { 1 } else { self.config.colours };
+        let n = f32::from(CodeType::unsigned(bits).max_code());
+        let max = match self.config.activation_quantizer {
+            ActivationQuantizer::Lsq => TABLE_MAX,
+            ActivationQuantizer::MidTreadHalf { max } => max,
+        };
+        let step = max / n;
+        let values = init
+            .values(tables, depth, bits, self.config.seed)
+            .iter()
+            .map(|z| z * step)
+            .collect();
+        let param = Param::new([tables, 256, depth], Role::Table, values);
+        let mut id = self.graph.param("input.table", param);
+        if self.config.bits.is_some() {
+            id = self.quantize_activation("input.table", id, bits, step);
+        }
+        let id = self.graph.push("input", Op::PixelTable, &[image, id]);
+        (id, depth)
+    }
+}

@@ -1,0 +1,60 @@
+//! The JSON object in the metadata.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NodeId, Op, Role};
+
+/// Metadata key of the description.
+pub(super) const KEY: &str = "subbyte.graph";
+
+/// Version that is written; the first and so far only one.
+pub(super) const VERSION: u32 = 1;
+
+/// Read first, since the rest may differ between versions.
+#[derive(Deserialize)]
+pub(super) struct Version {
+    pub(super) version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Description {
+    pub(super) version: u32,
+    pub(super) name: String,
+    pub(super) nodes: Vec<NodeDescription>,
+    pub(super) outputs: Vec<NodeId>,
+    pub(super) params: BTreeMap<String, ParamDescription>,
+    pub(super) classes: Vec<String>,
+    pub(super) text: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeDescription {
+    pub(super) name: String,
+    pub(super) op: Op,
+    pub(super) inputs: Vec<NodeId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ParamDescription {
+    pub(super) role: Role,
+    /// Where the parameter is stored as codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) codes: Option<CodesDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodesDescription {
+    pub(super) shape: Vec<usize>,
+    pub(super) bits: u8,
+}
+
+/// Names of a parameter's or extra tensor's safetensors tensors.
+pub(super) fn tensor_name(kind: &str, name: &str) -> String {
+    format!("{kind}/{name}")
+}
