@@ -1,0 +1,176 @@
+//! Instruction sets: the small vector interface over which every algorithm is written once, and its instances.
+
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use portable::Portable;
+
+use alloc::boxed::Box;
+
+use crate::{Job, Level};
+
+/// Whether the processor has all of these features: found out at run time with the standard library, else as promised by the
+/// build target.
+#[cfg(target_arch = "x86_64")]
+macro_rules! has_features {
+    ($($feature:tt),*) => {{
+        #[cfg(feature = "std")]
+        let all = true $(&& std::is_x86_feature_detected!($feature))*;
+        #[cfg(not(feature = "std"))]
+        let all = cfg!(all($(target_feature = $feature),*));
+        all
+    }};
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use has_features;
+
+/// Lanes of a vector of sums, the same for every instruction set so that packed weights are too.
+pub const LANES: usize = 16;
+
+/// An instruction set. A value of the type proves that this processor has it.
+pub trait Isa: Copy + Send + Sync + 'static {
+    /// Its level.
+    const LEVEL: Level;
+
+    /// [`LANES`] sums of 32 bits.
+    type Sums: Copy;
+
+    /// The proof, where the processor has the instruction set.
+    fn detect() -> Option<Self>;
+
+    /// Runs the algorithm in a copy that is compiled for this instruction set.
+    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>);
+
+    /// Loads sums.
+    fn load(self, sums: &[i32; LANES]) -> Self::Sums;
+
+    /// Stores sums.
+    fn store(self, sums: Self::Sums, to: &mut [i32; LANES]);
+
+    /// `sums[o] + a[0] * weights[2 * o] + a[1] * weights[2 * o + 1]`, modulo 2^32.
+    fn dot(self, sums: Self::Sums, a: [i16; 2], weights: &[i16; 2 * LANES]) -> Self::Sums;
+}
+
+/// A kernel's code with what it packed for one problem. Written once, compiled for every [`Isa`].
+pub trait Algorithm: Send + Sync + 'static {
+    /// Computes the output of the job from its inputs. `#[inline(always)]` in every implementation, so that the code lands in
+    /// the copy that [`Isa::enter`] makes.
+    fn run<I: Isa>(&self, isa: I, job: Job<'_>);
+
+    /// Bytes of scratch space that a run needs.
+    fn scratch_bytes(&self) -> usize {
+        0
+    }
+
+    /// Bytes of packed weights and tables.
+    fn packed_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// A kernel that is ready to run: chosen, packed and compiled for one instruction set.
+pub trait Prepared: Send + Sync {
+    /// Computes the output of the job from its inputs.
+    ///
+    /// # Panics
+    /// If a tensor or the scratch space of the job is smaller than the problem needs.
+    fn run(&self, job: Job<'_>);
+
+    /// Bytes of scratch space that a run needs.
+    fn scratch_bytes(&self) -> usize;
+
+    /// Bytes of packed weights and tables.
+    fn packed_bytes(&self) -> usize;
+}
+
+struct Compiled<I, A> {
+    isa: I,
+    algorithm: A,
+}
+
+impl<I: Isa, A: Algorithm> Prepared for Compiled<I, A> {
+    fn run(&self, job: Job<'_>) {
+        self.isa.enter(&self.algorithm, job);
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        self.algorithm.scratch_bytes()
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.algorithm.packed_bytes()
+    }
+}
+
+/// The algorithm for an instruction set, where the processor has that one.
+pub(crate) fn compiled<I: Isa>(algorithm: impl Algorithm) -> Option<Box<dyn Prepared>> {
+    let isa = I::detect()?;
+    Some(Box::new(Compiled { isa, algorithm }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Block, Region, view, view_mut};
+
+    /// One vector step over extreme and mixed operands.
+    struct Step;
+
+    const OPERANDS: [i16; 6] = [i16::MIN, -3, 0, 1, 700, i16::MAX];
+
+    fn weight(lane: usize, i: usize, seed: usize) -> i16 {
+        OPERANDS[(lane * 5 + i * 3 + seed) % OPERANDS.len()]
+    }
+
+    impl Algorithm for Step {
+        fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
+            let seed = job.inputs.get::<i32>(0)[0] as usize;
+            let a = [OPERANDS[seed % 6], OPERANDS[seed / 6 % 6]];
+            let weights = core::array::from_fn(|i| weight(i / 2, i % 2, seed));
+            let start = core::array::from_fn(|lane| lane as i32 - 8);
+            let out = view_mut::<i32>(job.output);
+            let sums = isa.dot(isa.load(&start), a, &weights);
+            isa.store(sums, out.first_chunk_mut().expect("one block"));
+        }
+    }
+
+    fn check<I: Isa>() {
+        let Some(isa) = I::detect() else {
+            std::println!("skipped: this processor lacks {}", I::LEVEL);
+            return;
+        };
+        for seed in 0..36 {
+            let mut arena = Block::zeros(2);
+            view_mut::<i32>(&mut arena)[0] = seed as i32;
+            let inputs = [Region { start: 0, len: 1 }];
+            let (output, scratch) = (Region { start: 1, len: 1 }, Region::default());
+            isa.enter(&Step, Job::new(&mut arena, &inputs, output, scratch));
+            for (lane, &sum) in view::<i32>(&arena[1..]).iter().enumerate() {
+                let product = |i: usize| {
+                    let a = i32::from(OPERANDS[if i == 0 { seed % 6 } else { seed / 6 % 6 }]);
+                    i64::from(a) * i64::from(weight(lane, i, seed))
+                };
+                let exact = lane as i64 - 8 + product(0) + product(1);
+                assert_eq!(sum, exact as i32, "{} lane {lane} seed {seed}", I::LEVEL);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_computes_the_same_sums() {
+        check::<Portable>();
+        #[cfg(target_arch = "x86_64")]
+        {
+            check::<Avx2>();
+            check::<Avx512>();
+        }
+    }
+}

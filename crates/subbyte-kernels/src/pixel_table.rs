@@ -1,0 +1,77 @@
+//! The pixel table on its own: a gather.
+
+use alloc::vec::Vec;
+
+use crate::{
+    Extent, Job, KernelFor,
+    isa::{Algorithm, Isa},
+    memory::view_mut,
+};
+
+/// Image -> codes: every colour of a pixel becomes `depth` codes; output channel = colour * depth + d.
+#[derive(Clone, Copy, Debug)]
+pub struct PixelTable<'a> {
+    /// Size of the image; its channels are the colours.
+    pub input: Extent,
+    /// Codes that a colour value becomes.
+    pub depth: usize,
+    /// Codes, `[1 or colours][256][depth]`.
+    pub codes: &'a [u8],
+}
+
+impl PixelTable<'_> {
+    /// Size of the output.
+    pub const fn output(&self) -> Extent {
+        Extent {
+            channels: self.input.channels * self.depth,
+            ..self.input
+        }
+    }
+
+    /// The `depth` codes of a colour's value.
+    pub fn lookup(&self, colour: usize, value: u8) -> &[u8] {
+        let shared = self.codes.len() == 256 * self.depth;
+        let table = if shared { 0 } else { colour };
+        &self.codes[(table * 256 + usize::from(value)) * self.depth..][..self.depth]
+    }
+}
+
+pub(crate) struct Gather {
+    input: Extent,
+    depth: usize,
+    codes: Vec<u8>,
+}
+
+impl KernelFor<PixelTable<'_>> for Gather {
+    fn pack(table: &PixelTable<'_>) -> Self {
+        Gather {
+            input: table.input,
+            depth: table.depth,
+            codes: table.codes.to_vec(),
+        }
+    }
+}
+
+impl Algorithm for Gather {
+    #[inline(always)]
+    fn run<I: Isa>(&self, _: I, job: Job<'_>) {
+        let table = PixelTable {
+            input: self.input,
+            depth: self.depth,
+            codes: &self.codes,
+        };
+        let image = &job.inputs.get::<u8>(0)[..self.input.elements()];
+        let pixels = image.chunks_exact(self.input.channels);
+        let output = view_mut::<u8>(job.output);
+        for (to, pixel) in output.chunks_exact_mut(table.output().channels).zip(pixels) {
+            let colours = to.chunks_exact_mut(self.depth).zip(pixel);
+            for (colour, (to, &value)) in colours.enumerate() {
+                to.copy_from_slice(table.lookup(colour, value));
+            }
+        }
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.codes.len()
+    }
+}

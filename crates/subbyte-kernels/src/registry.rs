@@ -1,0 +1,125 @@
+//! The list of kernels. A line here is all that dispatch, equality test, benchmark and documentation need to know of one.
+
+use alloc::boxed::Box;
+
+use crate::{
+    Level, Prepared, Problem, add, code_table, conv, linear_sums, max_pool, mul, pixel_conv,
+    pixel_table,
+    problem::{Entry, KernelFor},
+    rearrange, requant, sum_pool,
+};
+
+/// An algorithm for one operation, compiled for several instruction sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    name: &'static str,
+    summary: &'static str,
+    levels: &'static [Level],
+    entry: Entry,
+}
+
+impl Kernel {
+    /// Its name, unlike all others.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it takes, in a few words.
+    pub const fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// Instruction sets that it is compiled for, the lowest first.
+    pub const fn levels(&self) -> &'static [Level] {
+        self.levels
+    }
+
+    /// Name of the operation that it computes.
+    pub const fn operation(&self) -> &'static str {
+        self.entry.operation()
+    }
+
+    /// Whether it can compute `problem`.
+    pub fn supports(&self, problem: &Problem<'_>) -> bool {
+        self.entry.supports(problem)
+    }
+
+    /// The highest of its levels that is not above `limit` and that this processor has.
+    pub fn level_within(&self, limit: Level) -> Option<Level> {
+        let mut levels = self.levels.iter().rev().copied();
+        levels.find(|&level| level <= limit && level.is_available())
+    }
+
+    /// Packs weights and parameters; `None` where the kernel does not support the problem, is not compiled for the level, or the
+    /// processor lacks it.
+    pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
+        if self.levels.contains(&level) {
+            self.entry.prepare(level, problem)
+        } else {
+            None
+        }
+    }
+}
+
+/// The kernel for a problem and the level to run it at, where no level may be above `limit`: the first line of the registry
+/// that supports it.
+pub fn choose(problem: &Problem<'_>, limit: Level) -> Option<(&'static Kernel, Level)> {
+    REGISTRY.iter().find_map(|kernel| {
+        let level = kernel.level_within(limit)?;
+        kernel.supports(problem).then_some((kernel, level))
+    })
+}
+
+macro_rules! kernels {
+    ($($name:literal: $operation:ident by $algorithm:ty, $levels:ident, $summary:literal;)*) => {
+        &[$(Kernel {
+            name: $name,
+            summary: $summary,
+            levels: $levels,
+            entry: Entry::$operation {
+                supports: |problem| <$algorithm as KernelFor<_>>::supports(problem),
+                prepare: |level, problem| <$algorithm as KernelFor<_>>::prepare(level, problem),
+            },
+        },)*]
+    };
+}
+
+/// Compiled for every level.
+const ALL: &[Level] = Level::ALL;
+/// Compiled once, where wider vectors gain nothing.
+const ONE: &[Level] = &[Level::Portable];
+
+/// All kernels; those of an operation in order of preference.
+pub static REGISTRY: &[Kernel] = kernels! {
+    "add-unit": Add by add::Unit, ALL, "code types of step 1";
+    "add-scalar": Add by add::Add, ONE, "any code types";
+    "channels": Channels by rearrange::Copy, ONE, "any";
+    "code-table": CodeTable by code_table::Lookup, ONE, "any";
+    "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
+    "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
+    "conv-scalar": Conv by conv::Scalar, ONE, "any";
+    "flatten": Flatten by rearrange::Flatten, ONE, "any";
+    "linear-sums": LinearSums by linear_sums::Linear, ALL, "any";
+    "max-pool": MaxPool by max_pool::MaxPool, ALL, "any";
+    "product": Mul by mul::Product, ALL, "any";
+    "pixel-conv-folded": PixelConv by pixel_conv::Folded, ALL, "one group, sums of 16 bits";
+    "pixel-table": PixelTable by pixel_table::Gather, ONE, "any";
+    "requant": Requant by requant::Direct, ALL, "any";
+    "slice": Slice by rearrange::Slice, ONE, "any";
+    "sum-pool": SumPool by sum_pool::Pool, ALL, "any";
+    "upsample": Upsample by rearrange::Upsample, ONE, "any";
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_levels_ascend_from_portable() {
+        for (i, kernel) in REGISTRY.iter().enumerate() {
+            assert!(REGISTRY[..i].iter().all(|k| k.name != kernel.name));
+            assert_eq!(kernel.levels.first(), Some(&Level::Portable));
+            assert!(kernel.levels.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every kernel equals the naive solution, bit for bit, at every level of this processor.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Bench, cases, oracle};
+use subbyte_kernels::{Level, REGISTRY, choose};
+
+/// Random cases of every operation.
+const SEEDS: u64 = 400;
+
+#[test]
+fn every_kernel_equals_the_naive_solution() {
+    let levels: Vec<Level> = Level::ALL.to_vec();
+    let mut solved = BTreeMap::new();
+    for seed in 0..SEEDS {
+        cases::visit_all(seed, &mut |problem, inputs| {
+            let expected = oracle::solve(problem, inputs);
+            for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
+                for &level in &levels {
+                    let Some(prepared) = kernel.prepare(level, problem) else {
+                        continue;
+                    };
+                    let mut bench = Bench::new(problem, &*prepared, inputs);
+                    bench.run(&*prepared);
+                    // The second run finds the scratch space and the output as the first one left them.
+                    for run in 0..2 {
+                        let found = bench.output(&expected);
+                        let (name, operation) = (kernel.name(), problem.operation());
+                        assert!(
+                            found == expected,
+                            "{name} at {level}, {operation}, seed {seed}, run {run}: {problem:?}"
+                        );
+                        bench.run(&*prepared);
+                    }
+                    *solved.entry((kernel.name(), level)).or_insert(0) += 1;
+                }
+            }
+        });
+    }
+    for kernel in REGISTRY {
+        for &level in kernel.levels() {
+            match solved.get(&(kernel.name(), level)) {
+                Some(cases) => println!("{} at {level}: {cases} cases", kernel.name()),
+                None if level.is_available() => {
+                    panic!("no case for {} at {level}", kernel.name());
+                }
+                None => println!(
+                    "{} at {level}: skipped, not on this processor",
+                    kernel.name()
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_kernel_is_found_for_every_problem_that_has_no_choice() {
+    for seed in 0..20 {
+        cases::visit_all(seed, &mut |problem, _| {
+            for level in [Level::Portable, Level::best()] {
+                let found = choose(problem, level);
+                // A folded first layer is the one thing that may be left to other steps.
+                let optional = problem.operation() == "pixel table + convolution";
+                assert!(found.is_some() || optional, "{problem:?}");
+                if let Some((kernel, at)) = found {
+                    assert!(at <= level && kernel.prepare(at, problem).is_some());
+                }
+            }
+        });
+    }
+}
