@@ -131,8 +131,8 @@ impl Style {
         Self { paint, ..self }
     }
 
-    /// How far the baseline lies below the middle of capitals and digits.
-    pub(crate) fn drop(self) -> f64 {
+    /// Half the height of capitals and digits: how far their baseline lies below their middle.
+    pub(crate) fn half_cap(self) -> f64 {
         0.364 * self.size
     }
 

@@ -52,7 +52,7 @@ impl Legend {
         for entry in &self.entries {
             let (x, y) = (left + entry.x, top + entry.y + ROW / 2.0);
             figure.line(vec![(x, y), (x + SAMPLE, y)], entry.stroke);
-            let at = (x + SAMPLE + GAP, y + Style::LABEL.drop());
+            let at = (x + SAMPLE + GAP, y + Style::LABEL.half_cap());
             figure.text(at, Align::Start, Style::LABEL, entry.name.as_str());
         }
     }

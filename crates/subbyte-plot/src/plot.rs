@@ -40,7 +40,7 @@ impl Plot<'_> {
         for tick in &self.y.ticks {
             let y = crisp(self.y.at(tick.value));
             figure.line(vec![(left, y), (right, y)], GRID);
-            let baseline = y + Style::NOTE.drop();
+            let baseline = y + Style::NOTE.half_cap();
             figure.text(
                 (left - 8.0, baseline),
                 Align::End,

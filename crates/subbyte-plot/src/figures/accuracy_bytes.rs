@@ -129,7 +129,7 @@ fn labels(
         .collect();
     beside(places, &sizes, front, frame)
         .into_iter()
-        .map(|(x, y)| (x, y + LABEL_HEIGHT / 2.0 + Style::LABEL.drop()))
+        .map(|(x, y)| (x, y + LABEL_HEIGHT / 2.0 + Style::LABEL.half_cap()))
         .zip(names)
         .collect()
 }

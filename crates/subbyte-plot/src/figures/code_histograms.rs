@@ -114,7 +114,7 @@ fn draw_frame(figure: &mut Figure, histogram: &Histogram, y: &Scale, left: f64) 
     for tick in &y.ticks {
         let at = crisp(y.at(tick.value));
         figure.line(vec![(left, at), (left + PLOT.0, at)], GRID);
-        let baseline = at + Style::NOTE.drop();
+        let baseline = at + Style::NOTE.half_cap();
         let label = format!("{}%", tick.label);
         figure.text((left - 6.0, baseline), Align::End, Style::NOTE, label);
     }

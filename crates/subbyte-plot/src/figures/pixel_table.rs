@@ -174,7 +174,7 @@ fn draw_curve(figure: &mut Figure, top: f64, curve: &[f64], paint: Paint) {
     for (tone, label) in [(0.0, "0"), (0.5, "0.5"), (1.0, "1")] {
         let y = crisp(height(tone));
         figure.line(vec![(LEFT, y), (RIGHT, y)], GRID);
-        let at = (LEFT - 8.0, y + Style::NOTE.drop());
+        let at = (LEFT - 8.0, y + Style::NOTE.half_cap());
         figure.text(at, Align::End, Style::NOTE, label);
     }
     let identity = vec![(LEFT, height(0.0)), (RIGHT, height(1.0))];
@@ -197,7 +197,7 @@ fn draw_rows(figure: &mut Figure, top: f64, row: f64, depth: usize) {
         .find(|&step| step as f64 * row >= 12.0)
         .unwrap_or(depth);
     for d in (0..depth).step_by(step) {
-        let y = top + row * (d as f64 + 0.5) + Style::NOTE.drop();
+        let y = top + row * (d as f64 + 0.5) + Style::NOTE.half_cap();
         let label = if d == 0 {
             "d = 0".to_owned()
         } else {
@@ -222,7 +222,7 @@ fn draw_legend(figure: &mut Figure, top: f64, picture: &PixelTablePicture) {
     let max = picture.max_code();
     let codes = usize::from(max) + 1;
     let wide = (512.0 / codes as f64).clamp(2.0, 28.0);
-    let baseline = top + 7.0 + Style::NOTE.drop();
+    let baseline = top + 7.0 + Style::NOTE.half_cap();
     let start = LEFT + Style::NOTE.width("code") + 10.0;
     figure.text((LEFT, baseline), Align::Start, Style::NOTE, "code");
     let strip = (0..=max).map(|code| sequential(code, max)).collect();

@@ -91,7 +91,7 @@ pub fn training_curves(runs: &[Run]) -> Result<Figure, Error> {
     check("training curves", problems(runs, panels.is_empty()))?;
 
     let legend = Legend::new(
-        WIDTH,
+        WIDTH - LEFT,
         (0..).zip(runs).map(|(i, run)| (pen(i), run.name.as_str())),
     );
     let (top, bottom) = (Plot::ABOVE, Plot::ABOVE + PLOT_HEIGHT);
@@ -203,7 +203,7 @@ fn label_ends(figure: &mut Figure, plot: &Plot, runs: &[Run], value: fn(&Epoch) 
             size: 11.5,
             ..Style::HEADING.painted(Paint::Solid(series(i)))
         };
-        let at = (plot.x.pixels.1 + 8.0, y + style.drop());
+        let at = (plot.x.pixels.1 + 8.0, y + style.half_cap());
         figure.text(at, Align::Start, style, format!("{value:.1}"));
     }
 }
