@@ -97,7 +97,7 @@ fn errors_name_the_place_and_the_matter() {
     );
     assert_eq!(
         changed(nodes.offset, 2, true).lines().nth(1),
-        Some("  images of 2 colours; 1 or 3 are possible")
+        Some("  node 0 (image): images of 2 colours; 1 or 3 are possible")
     );
     // Colours, height, width, filter, shorter side, number of nodes; then node 0: no inputs, opcode.
     assert_eq!(

@@ -4,7 +4,8 @@ use alloc::{borrow::ToOwned, format, string::String};
 
 use subbyte_num::CodeType;
 
-use super::{Kind, MAX_DIM, MAX_ELEMENTS, Shape, Tensor, accumulator};
+use super::require::{codes, fits, flat, made_of, shape, sums, sums_within, times};
+use super::{Kind, Shape, Tensor, accumulator};
 use crate::{Conv2d, Input, Linear, Op, Pad, PixelTable, Requant, Window};
 
 type Inferred = Result<Tensor, String>;
@@ -15,10 +16,7 @@ type Inferred = Result<Tensor, String>;
 /// Why it cannot.
 pub(super) fn infer(op: &Op, inputs: &[Tensor], image: &Input) -> Inferred {
     match (op, inputs) {
-        (Op::Image, []) => Ok(Tensor {
-            shape: shape(image.colours, image.height, image.width)?,
-            kind: Kind::Image,
-        }),
+        (Op::Image, []) => self::image(image),
         (Op::PixelTable(table), [x]) => pixel_table(table, x),
         (Op::Conv2d(conv), [x]) => conv2d(conv, x),
         (Op::Linear(layer), [x]) => linear(layer, x),
@@ -88,89 +86,17 @@ pub(super) fn infer(op: &Op, inputs: &[Tensor], image: &Input) -> Inferred {
     }
 }
 
-/// A shape within the limits.
-///
-/// # Errors
-/// If a side is 0, or the shape is too large.
-pub(super) fn shape(channels: usize, height: usize, width: usize) -> Result<Shape, String> {
-    let side = 1..=MAX_DIM;
-    let len = channels
-        .checked_mul(height)
-        .and_then(|len| len.checked_mul(width));
-    if [channels, height, width].iter().all(|n| side.contains(n))
-        && len.is_some_and(|len| len <= MAX_ELEMENTS)
-    {
-        Ok(Shape {
-            channels,
-            height,
-            width,
-        })
-    } else {
-        Err(format!(
-            "a tensor of {channels} channels, {height} rows and {width} columns; each may be 1 to {MAX_DIM}, their product {MAX_ELEMENTS}"
-        ))
+fn image(image: &Input) -> Inferred {
+    if !matches!(image.colours, 1 | 3) {
+        return Err(format!(
+            "images of {} colours; 1 or 3 are possible",
+            image.colours
+        ));
     }
-}
-
-fn times(a: usize, b: usize) -> Result<usize, String> {
-    a.checked_mul(b)
-        .ok_or_else(|| format!("a side of {a} times {b}"))
-}
-
-fn made_of(code: CodeType, shape: Shape) -> Inferred {
     Ok(Tensor {
-        shape,
-        kind: Kind::Codes(code),
+        shape: shape(image.colours, image.height, image.width)?,
+        kind: Kind::Image,
     })
-}
-
-fn codes(x: &Tensor) -> Result<CodeType, String> {
-    x.code()
-        .ok_or_else(|| "reads codes, but is given sums or the image".to_owned())
-}
-
-fn sums(x: &Tensor) -> Result<(i32, i32), String> {
-    match x.kind {
-        Kind::Sums { lo, hi } => Ok((lo, hi)),
-        _ => Err("reads sums, but is given codes or the image".to_owned()),
-    }
-}
-
-fn flat(x: &Tensor) -> Result<usize, String> {
-    let Shape {
-        channels,
-        height,
-        width,
-    } = x.shape;
-    if (height, width) == (1, 1) {
-        Ok(channels)
-    } else {
-        Err(format!(
-            "reads a flat vector, but is given {height} rows of {width}"
-        ))
-    }
-}
-
-fn fits(code: u8, ty: CodeType) -> Result<(), String> {
-    if code <= ty.max_code() {
-        Ok(())
-    } else {
-        Err(format!(
-            "code {code} does not fit the input's {} bits",
-            ty.bits
-        ))
-    }
-}
-
-/// Sums within `lo..=hi` and all that can be met on the way there from 0.
-fn sums_within(shape: Shape, lo: i64, hi: i64) -> Inferred {
-    match (i32::try_from(lo.min(0)), i32::try_from(hi.max(0))) {
-        (Ok(lo), Ok(hi)) => Ok(Tensor {
-            shape,
-            kind: Kind::Sums { lo, hi },
-        }),
-        _ => Err(format!("sums can reach {lo} to {hi}, beyond 32 bits")),
-    }
 }
 
 fn pixel_table(table: &PixelTable, x: &Tensor) -> Inferred {

@@ -7,6 +7,7 @@ mod accumulator;
 mod infer;
 mod params;
 mod problems;
+mod require;
 mod tensor;
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, vec::Vec};
@@ -33,36 +34,24 @@ impl Model {
     /// All problems of the model.
     pub fn analyse(&self) -> Result<Vec<Tensor>, Problems> {
         let mut problems = Vec::new();
-        let mut global = Notes::default();
-        check_input(&self.input, &mut global);
-        let limit = global.check(self.nodes.len() <= MAX_NODES, || {
-            format!(
-                "{} nodes; at most {MAX_NODES} are allowed",
-                self.nodes.len()
-            )
-        });
         let mut tensors: Vec<Option<Tensor>> = Vec::new();
-        if limit && global.texts.is_empty() {
-            let mut names = BTreeMap::new();
-            for (id, node) in self.nodes.iter().enumerate() {
-                let mut notes = Notes::default();
-                if let Some(first) = names.insert(node.name.as_str(), id) {
-                    notes.texts.push(format!("node {first} has the same name"));
-                }
-                tensors.push(self.check_node(id, node, &tensors, &mut notes));
-                problems.extend(notes.texts.into_iter().map(|text| Problem {
-                    node: Some((id, node.name.clone())),
-                    text,
-                }));
+        let mut names = BTreeMap::new();
+        // Beyond the limit nodes are counted, not looked at.
+        for (id, node) in self.nodes.iter().take(MAX_NODES).enumerate() {
+            let mut notes = Notes::default();
+            if let Some(first) = names.insert(node.name.as_str(), id) {
+                notes.texts.push(format!("node {first} has the same name"));
             }
-            self.check_ends(&tensors, &mut global);
+            tensors.push(self.check_node(id, node, &tensors, &mut notes));
+            problems.extend(notes.texts.into_iter().map(|text| Problem {
+                node: Some((id, node.name.clone())),
+                text,
+            }));
         }
-        problems.extend(
-            global
-                .texts
-                .into_iter()
-                .map(|text| Problem { node: None, text }),
-        );
+        let mut notes = Notes::default();
+        self.check_whole(&tensors, &mut notes);
+        let texts = notes.texts.into_iter();
+        problems.extend(texts.map(|text| Problem { node: None, text }));
         // Without a problem every node has its tensor.
         Problems::none_or(problems, tensors.into_iter().flatten().collect())
     }
@@ -101,10 +90,18 @@ impl Model {
         }
     }
 
-    /// Classes and test vectors against the first and the last tensor.
-    fn check_ends(&self, tensors: &[Option<Tensor>], notes: &mut Notes) {
-        if tensors.is_empty() {
-            notes.texts.push("there are no nodes".to_owned());
+    /// What concerns more than one node: their number, preprocessing, classes and test vectors.
+    fn check_whole(&self, tensors: &[Option<Tensor>], notes: &mut Notes) {
+        let count = self.nodes.len();
+        notes.check((1..=MAX_NODES).contains(&count), || {
+            format!("{count} nodes; 1 to {MAX_NODES} are possible")
+        });
+        if let Some(resize) = self.input.resize {
+            let side = resize.shorter_side;
+            let longer = self.input.height.max(self.input.width);
+            notes.check((longer..=MAX_DIM).contains(&side), || {
+                format!("images are resized to a shorter side of {side}; {longer} to {MAX_DIM} are possible")
+            });
         }
         let (Some(Some(image)), Some(Some(output))) = (tensors.first(), tensors.last()) else {
             return;
@@ -128,24 +125,6 @@ impl Model {
                 )
             });
         }
-    }
-}
-
-fn check_input(input: &Input, notes: &mut Notes) {
-    notes.check(matches!(input.colours, 1 | 3), || {
-        format!("images of {} colours; 1 or 3 are possible", input.colours)
-    });
-    if let Err(text) = infer::shape(input.colours, input.height, input.width) {
-        notes.texts.push(format!("image: {text}"));
-    }
-    if let Some(resize) = input.resize {
-        let longer = input.height.max(input.width);
-        notes.check((longer..=MAX_DIM).contains(&resize.shorter_side), || {
-            let side = resize.shorter_side;
-            format!(
-                "images are resized to a shorter side of {side}; {longer} to {MAX_DIM} are possible"
-            )
-        });
     }
 }
 
