@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,9 @@ pub enum TrainError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// The data are missing, damaged or unsuitable.
+    #[error(transparent)]
+    Data(#[from] subbyte_data::Error),
     /// The loss is not a number or infinite.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}, at learning rate {learning_rate:.3e}; \
@@ -45,14 +48,12 @@ pub enum TrainError {
     },
     /// The folder holds another run.
     #[error(
-        "{} holds {what}; resume it, choose another folder, or overwrite it with --force",
+        "{} holds an earlier run; go on with it by --resume, choose another folder, or overwrite it by --force",
         folder.display()
     )]
     Occupied {
         /// The folder.
         folder: PathBuf,
-        /// What was found.
-        what: &'static str,
     },
     /// A checkpoint is of another recipe or of other data.
     #[error("{} was made by another run:{}", path.display(), list(differences))]
@@ -62,9 +63,12 @@ pub enum TrainError {
         /// Keys that differ.
         differences: Vec<String>,
     },
-    /// A checkpoint or a network to start from is damaged or incomplete.
+    /// A `.sbg` file cannot be read or written.
+    #[error(transparent)]
+    Sbg(#[from] subbyte_graph::sbg::SbgError),
+    /// A file of a run cannot be used.
     #[error("{} cannot be used: {problem}", path.display())]
-    Checkpoint {
+    Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -96,13 +100,6 @@ impl TrainError {
             action,
             path: path.into(),
             source,
-        }
-    }
-
-    pub(crate) fn checkpoint(path: &Path, problem: impl fmt::Display) -> Self {
-        TrainError::Checkpoint {
-            path: path.into(),
-            problem: problem.to_string(),
         }
     }
 }

@@ -1,11 +1,29 @@
-//! Training of subbyte's networks.
+//! Training of subbyte's networks: from a recipe and images to a trained graph.
+//!
+//! - [`Recipe`] says everything that, with the data, determines a run; [`Recipe::network`] builds what is trained.
+//! - [`Run`] trains, tells an [`Observer`] what happens, writes a log and a checkpoint after each epoch, and resumes to the same
+//!   weights as if it had never stopped.
+//!
+//! This crate never writes to a terminal and never sees test images; accuracy of the integer model is measured elsewhere.
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod error;
 mod event;
+mod folder;
+mod log;
+mod metrics;
+mod network;
+mod optimizer;
 pub mod recipe;
 mod schedule;
+mod start;
+#[cfg(test)]
+mod test;
 
+pub use checkpoint::Checkpoint;
 pub use error::TrainError;
 pub use event::{Control, Epoch, Event, Metrics, Observer, Start, Step, Taken};
+pub use folder::RunFolder;
+pub use log::{Header, Record, read_log};
 pub use recipe::Recipe;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use subbyte_graph::networks;
 
 /// Bits of the body: `float` or `wXaY`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,28 +10,16 @@ pub enum Bits {
     /// No quantizers at all.
     Float,
     /// Quantized weights and activations.
-    Low {
-        /// Bits of weights.
-        weights: u8,
-        /// Bits of activations.
-        activations: u8,
-    },
+    Low(networks::Bits),
 }
 
 impl TryFrom<String> for Bits {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let low = || {
-            let (weights, activations) = text.strip_prefix('w')?.split_once('a')?;
-            Some(Bits::Low {
-                weights: weights.parse().ok()?,
-                activations: activations.parse().ok()?,
-            })
-        };
         match text.as_str() {
             "float" => Ok(Bits::Float),
-            _ => low().ok_or_else(|| format!("`{text}` names no bits")),
+            text => text.parse().map(Bits::Low),
         }
     }
 }
@@ -45,10 +34,7 @@ impl fmt::Display for Bits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bits::Float => f.write_str("float"),
-            Bits::Low {
-                weights,
-                activations,
-            } => write!(f, "w{weights}a{activations}"),
+            Bits::Low(bits) => bits.fmt(f),
         }
     }
 }
@@ -79,36 +65,6 @@ pub enum Input {
     Thermometer,
     /// Equally spaced levels dealt to several codes in turn (methods.md 1.4).
     GeneralisedThermometer,
-}
-
-/// Initial values of a learned pixel table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TableStart {
-    /// Uniformly random over the codes' range.
-    Uniform,
-    /// The thermometer's codes.
-    Thermometer,
-    /// The generalised thermometer's codes.
-    GeneralisedThermometer,
-    /// Proportional to the pixel, equal for all codes.
-    Linear,
-    /// The bits of the pixel.
-    Planes,
-}
-
-/// Quantizer of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WeightQuantizer {
-    /// Learned step size from 2 bits, binary mean scaling at 1 bit.
-    Auto,
-    /// Learned step size (methods.md 2.3).
-    Lsq,
-    /// Binary mean scaling, one scale a tensor (methods.md 2.2).
-    BinaryMean,
-    /// Binary mean scaling, one scale an output channel.
-    BinaryMeanChannel,
 }
 
 /// Quantizer of activations.

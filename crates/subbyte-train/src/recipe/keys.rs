@@ -23,7 +23,7 @@ keys! {
     "first": "\"float\", \"eight-bit\" or \"body\"",
     "last": "\"float\", \"eight-bit\" or \"body\"",
     "input": "\"table\", \"naive\", \"planes\", \"thermometer\" or \"generalised-thermometer\"",
-    "weight-quantizer": "\"auto\", \"lsq\", \"binary-mean\" or \"binary-mean-channel\"",
+    "binary-scale": "\"channel\" or \"tensor\"",
     "activation-quantizer": "\"lsq\" or \"mid-tread-half\"",
     "from": "the path of a .sbg file",
     "from-scales": "\"keep\" or \"new\"",
@@ -48,7 +48,7 @@ keys! {
     "table.depth": "a whole number of codes",
     "table.bits": "a whole number of bits",
     "table.shared": "true or false",
-    "table.init": "\"uniform\", \"thermometer\", \"generalised-thermometer\", \"linear\" or \"planes\"",
+    "table.init": "\"uniform\", \"thermometer\", \"generalised-thermometer\", \"linear\" or \"bit-planes\"",
     "table.smoothness": "a number",
     "table.learning-rate-factor": "a number",
 }
@@ -65,7 +65,10 @@ pub(super) fn find(name: &str) -> Result<&'static Key, String> {
     };
     let nearest = KEYS.iter().min_by_key(|key| distance(key));
     Err(match nearest {
-        Some(key) => format!("unknown key `{name}`; the nearest known one is `{}`", key.name),
+        Some(key) => format!(
+            "unknown key `{name}`; the nearest known one is `{}`",
+            key.name
+        ),
         None => format!("unknown key `{name}`"),
     })
 }
@@ -98,7 +101,9 @@ pub(super) fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
 pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         Some((outer, inner)) => {
-            let entry = table.entry(outer).or_insert_with(|| Value::Table(Table::new()));
+            let entry = table
+                .entry(outer)
+                .or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(table) = entry {
                 table.insert(inner.into(), value);
             }

@@ -1,7 +1,7 @@
 //! Recipes: everything that, with the data, determines a training run.
 //!
 //! A recipe is a TOML file of flat keys with three small tables, `[data]`, `[augment]` and `[table]`. Every key has a default, can
-//! be set from outside as `key=value` ([`Recipe::set`]), and is described once, in [`KEYS`].
+//! be set from outside as `key=value` ([`Recipe::set`]), and is described in [`KEYS`] and in `docs/training.md`.
 
 mod choices;
 mod keys;
@@ -10,14 +10,16 @@ mod validate;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use subbyte_graph::networks;
 
-pub use choices::{
-    ActivationQuantizer, Bits, End, FromScales, Input, OptimizerKind, Schedule, TableStart,
-    WeightQuantizer,
-};
+pub use choices::{ActivationQuantizer, Bits, End, FromScales, Input, OptimizerKind, Schedule};
 pub use keys::{KEYS, Key};
+pub use subbyte_graph::{TableInit, networks::BinaryScale};
 
 use crate::TrainError;
+
+/// Name of the data set that is compiled in.
+pub(crate) const BUILT_IN: &str = "builtin";
 
 /// How a network is built and trained. Fields are the keys of the file, with dashes for underscores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,11 +38,11 @@ pub struct Recipe {
     /// What turns pixels into codes in front of a first layer that is like the body; `None` stands for [`Input::Table`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
-    /// Quantizer of weights.
-    pub weight_quantizer: WeightQuantizer,
+    /// How 1-bit weights are scaled; wider ones have a learned step.
+    pub binary_scale: BinaryScale,
     /// Quantizer of activations.
     pub activation_quantizer: ActivationQuantizer,
-    /// A `.sbg` whose parameters are the initial ones wherever name and shape agree; relative to the recipe's folder.
+    /// A `.sbg` whose parameters are the initial ones wherever name and shape agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Whether the scales of quantizers are taken from it too.
@@ -87,7 +89,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct DataRecipe {
-    /// `builtin`, or a file or folder that `subbyte-data` opens.
+    /// `builtin` for the compiled-in subset of Fashion-MNIST, or a file or folder that `subbyte-data` opens.
     pub path: String,
     /// Fraction of the training images that is held back and measured after each epoch.
     pub validation: f64,
@@ -115,7 +117,7 @@ pub struct TableRecipe {
     /// One table for all colours instead of one per colour.
     pub shared: bool,
     /// Initial values of a learned table.
-    pub init: TableStart,
+    pub init: TableInit,
     /// Factor of the penalty on the squared differences of neighbouring rows, added to the loss (methods.md 1.9).
     pub smoothness: f64,
     /// Factor on the learning rate of a learned table.
@@ -126,15 +128,15 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             network: "small".into(),
-            bits: Bits::Low {
+            bits: Bits::Low(networks::Bits {
                 weights: 2,
                 activations: 2,
-            },
+            }),
             residual_bits: 8,
             first: End::Body,
             last: End::Body,
             input: None,
-            weight_quantizer: WeightQuantizer::Auto,
+            binary_scale: BinaryScale::Channel,
             activation_quantizer: ActivationQuantizer::Lsq,
             from: None,
             from_scales: FromScales::Keep,
@@ -162,7 +164,7 @@ impl Default for Recipe {
 impl Default for DataRecipe {
     fn default() -> Self {
         Self {
-            path: "builtin".into(),
+            path: BUILT_IN.into(),
             validation: 0.1,
         }
     }
@@ -174,7 +176,7 @@ impl Default for TableRecipe {
             depth: 10,
             bits: None,
             shared: true,
-            init: TableStart::GeneralisedThermometer,
+            init: TableInit::GeneralisedThermometer,
             smoothness: 0.0,
             learning_rate_factor: 1.0,
         }
@@ -182,19 +184,34 @@ impl Default for TableRecipe {
 }
 
 impl Recipe {
-    /// Reads and validates a recipe file. A relative [`Recipe::from`] is taken from the file's folder.
+    /// Reads and validates a recipe file. Relative paths in it are taken from the file's folder.
     ///
     /// # Errors
     /// If the file cannot be read or is not TOML; else all keys that are unknown, of the wrong type or in conflict.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| TrainError::io("read recipe", path, e))?;
+        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, e))?;
         let mut recipe = Self::parse(&text).map_err(|e| e.in_recipe(path))?;
-        if let (Some(from), Some(folder)) = (&mut recipe.from, path.parent()) {
-            *from = folder.join(&*from);
-        }
+        recipe.resolve(path.parent().unwrap_or(Path::new("")))?;
         recipe.validate().map_err(|e| e.in_recipe(path))?;
         Ok(recipe)
+    }
+
+    /// Makes relative paths absolute, taking them from `folder`; an empty one stands for the current folder.
+    ///
+    /// # Errors
+    /// If there is no current folder.
+    pub fn resolve(&mut self, folder: &Path) -> Result<(), TrainError> {
+        let absolute = |path: &Path| {
+            let path = folder.join(path);
+            std::path::absolute(&path).map_err(|e| TrainError::io("find", &path, e))
+        };
+        if let Some(from) = &mut self.from {
+            *from = absolute(from)?;
+        }
+        if self.data.path != BUILT_IN {
+            self.data.path = absolute(self.data.path.as_ref())?.display().to_string();
+        }
+        Ok(())
     }
 
     /// Parses the text of a recipe without validating combinations.

@@ -84,7 +84,14 @@ fn all_wrong_keys_of_a_file_are_named_at_once_with_what_they_should_be() {
         "epochs = \"ten\"\nbits = \"2\"\nfirst = \"eight\"\nseed = -1\n[table]\ndeep = 3\n",
     ));
     for part in [
-        "`epochs`", "a whole number", "`bits`", "w2a2", "`first`", "eight-bit", "`seed`", "`table.deep`",
+        "`epochs`",
+        "a whole number",
+        "`bits`",
+        "w2a2",
+        "`first`",
+        "eight-bit",
+        "`seed`",
+        "`table.deep`",
     ] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
@@ -93,10 +100,7 @@ fn all_wrong_keys_of_a_file_are_named_at_once_with_what_they_should_be() {
 #[test]
 fn all_impossible_combinations_are_listed_at_once() {
     let recipe = Recipe {
-        bits: Bits::Low {
-            weights: 9,
-            activations: 2,
-        },
+        bits: Bits::try_from("w9a2".to_owned()).unwrap(),
         residual_bits: 0,
         first: End::Float,
         input: Some(Input::Table),
@@ -108,30 +112,17 @@ fn all_impossible_combinations_are_listed_at_once() {
     };
     let message = problems(recipe.validate());
     for key in [
-        "`bits`", "`residual-bits`", "`input`", "`batch-size`", "`steps-at`", "`learning-rate`",
+        "`bits`",
+        "`residual-bits`",
+        "`input`",
+        "`batch-size`",
+        "`steps-at`",
+        "`learning-rate`",
         "`warm-up-epochs`",
     ] {
         assert!(message.contains(key), "{key} is not in: {message}");
     }
     Recipe::default().validate().unwrap();
-}
-
-#[test]
-fn one_bit_weights_take_binary_quantizers_only_and_wider_ones_never() {
-    for (bits, quantizer, fits) in [
-        ("w1a2", WeightQuantizer::Auto, true),
-        ("w1a2", WeightQuantizer::Lsq, false),
-        ("w1a2", WeightQuantizer::BinaryMeanChannel, true),
-        ("w2a2", WeightQuantizer::BinaryMean, false),
-        ("w2a2", WeightQuantizer::Lsq, true),
-    ] {
-        let recipe = Recipe {
-            bits: Bits::try_from(bits.to_owned()).unwrap(),
-            weight_quantizer: quantizer,
-            ..Recipe::default()
-        };
-        assert_eq!(recipe.validate().is_ok(), fits, "{bits} {quantizer:?}");
-    }
 }
 
 #[test]
@@ -156,10 +147,15 @@ fn a_missing_recipe_and_broken_toml_name_the_file() {
 }
 
 #[test]
-fn a_relative_start_lies_beside_the_recipe() {
+fn relative_paths_lie_beside_the_recipe_and_stay_where_they_are_when_it_is_copied() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
-    std::fs::write(&path, "from = \"float.sbg\"").unwrap();
+    std::fs::write(&path, "from = \"float.sbg\"\n[data]\npath = \"images\"\n").unwrap();
     let recipe = Recipe::load(&path).unwrap();
     assert_eq!(recipe.from, Some(folder.path().join("float.sbg")));
+    assert_eq!(Path::new(&recipe.data.path), folder.path().join("images"));
+    std::fs::create_dir(folder.path().join("run")).unwrap();
+    let copy = folder.path().join("run/recipe.toml");
+    std::fs::write(&copy, recipe.to_toml()).unwrap();
+    assert_eq!(Recipe::load(&copy).unwrap(), recipe);
 }

@@ -1,6 +1,4 @@
-use super::{
-    ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule, WeightQuantizer,
-};
+use super::{ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule};
 use crate::TrainError;
 
 impl Recipe {
@@ -29,31 +27,13 @@ impl Recipe {
                     }
                 }
             }
-            Bits::Low {
-                weights,
-                activations,
-            } => {
-                if !(1..=8).contains(&weights) || !(1..=8).contains(&activations) {
-                    problems.push(format!(
-                        "`bits` is {}: weights and activations have 1 to 8 bits",
-                        self.bits
-                    ));
-                }
-                if weights == 1 && self.weight_quantizer == WeightQuantizer::Lsq {
-                    problems.push(
-                        "`weight-quantizer` is lsq, which needs 2 bits: use auto or binary-mean"
-                            .into(),
-                    );
-                }
-                if weights > 1
-                    && matches!(
-                        self.weight_quantizer,
-                        WeightQuantizer::BinaryMean | WeightQuantizer::BinaryMeanChannel
-                    )
+            Bits::Low(bits) => {
+                if [bits.weights, bits.activations]
+                    .iter()
+                    .any(|bits| !(1..=8).contains(bits))
                 {
                     problems.push(format!(
-                        "`weight-quantizer` is binary but `bits` is {}: weights must have 1 bit",
-                        self.bits
+                        "`bits` is {bits}: weights and activations have 1 to 8 bits"
                     ));
                 }
             }

@@ -1,0 +1,190 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use subbyte_graph::replace_file;
+
+use crate::{Checkpoint, TrainError, recipe::Recipe};
+
+/// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder at `path`, whether it exists or not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The recipe, every key of it.
+    pub fn recipe(&self) -> PathBuf {
+        self.path.join("recipe.toml")
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    /// State after the last whole epoch.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint.sbg")
+    }
+
+    /// The trained network.
+    pub fn finished(&self) -> PathBuf {
+        self.path.join("final.sbg")
+    }
+
+    /// Makes the folder ready for a run and returns the checkpoint to go on from, if there is one.
+    ///
+    /// With `resume`, what is there must be of the same run. Otherwise nothing of a run may be there, unless `force` says to
+    /// remove it.
+    pub(crate) fn prepare(
+        &self,
+        recipe: &Recipe,
+        data: &str,
+        resume: bool,
+        force: bool,
+    ) -> Result<Option<Checkpoint>, TrainError> {
+        fs::create_dir_all(&self.path)
+            .map_err(|e| TrainError::io("create the folder", &self.path, e))?;
+        let checkpoint = if resume {
+            self.resume(recipe, data)?
+        } else {
+            self.clear(force)?;
+            None
+        };
+        let path = self.recipe();
+        replace_file(&path, recipe.to_toml().as_bytes())
+            .map_err(|e| TrainError::io("write", &path, e))?;
+        Ok(checkpoint)
+    }
+
+    fn resume(&self, recipe: &Recipe, data: &str) -> Result<Option<Checkpoint>, TrainError> {
+        let path = self.checkpoint();
+        if path.exists() {
+            let checkpoint = Checkpoint::load(&path)?;
+            checkpoint.check(&path, recipe, data)?;
+            return Ok(Some(checkpoint));
+        }
+        // The run was interrupted in its first epoch, or never began.
+        let path = self.recipe();
+        if path.exists() {
+            let differences = recipe.differences(&Recipe::load(&path)?);
+            if !differences.is_empty() {
+                return Err(TrainError::OtherRun { path, differences });
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes what an earlier run left, if `force` allows it.
+    fn clear(&self, force: bool) -> Result<(), TrainError> {
+        // The recipe goes last: as long as it is there, the folder counts as that of a run.
+        let files = [
+            self.finished(),
+            self.checkpoint(),
+            self.log(),
+            self.recipe(),
+        ];
+        for file in files.iter().filter(|file| file.exists()) {
+            if !force {
+                return Err(TrainError::Occupied {
+                    folder: self.path.clone(),
+                });
+            }
+            fs::remove_file(file).map_err(|e| TrainError::io("remove", file, e))?;
+        }
+        Ok(())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use subbyte_graph::Graph;
+
+    fn message(result: Result<impl std::fmt::Debug, TrainError>) -> String {
+        result.expect_err("accepted").to_string()
+    }
+
+    #[test]
+    fn another_run_is_overwritten_only_by_force() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(temporary.path().join("new/run"));
+        let recipe = Recipe::default();
+        folder.prepare(&recipe, "data", false, false).unwrap();
+        fs::write(folder.log(), "old").unwrap();
+        let refusal = message(folder.prepare(&recipe, "data", false, false));
+        assert!(
+            refusal.contains("run") && refusal.contains("--force"),
+            "{refusal}"
+        );
+        assert_eq!(fs::read_to_string(folder.log()).unwrap(), "old");
+        folder.prepare(&recipe, "data", false, true).unwrap();
+        assert!(!folder.log().exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("inside")] {
+            let folder = RunFolder::new(&path);
+            let refusal = message(folder.prepare(&Recipe::default(), "data", false, true));
+            assert!(refusal.contains(&path.display().to_string()), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_recipe_on_the_same_data_is_resumed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(temporary.path());
+        let recipe = Recipe::default();
+        let mut other = recipe.clone();
+        other.set("learning-rate=0.5").unwrap();
+        // Before the first checkpoint the recipe alone tells.
+        assert_eq!(folder.prepare(&recipe, "data", true, false).unwrap(), None);
+        let refusal = message(folder.prepare(&other, "data", true, false));
+        assert!(refusal.contains("learning-rate"), "{refusal}");
+
+        let checkpoint = Checkpoint {
+            graph: crate::test::network(),
+            recipe: recipe.clone(),
+            data: "data".into(),
+            history: Vec::new(),
+            optimizer: Default::default(),
+        };
+        checkpoint.save(&folder.checkpoint()).unwrap();
+        let resumed = folder.prepare(&recipe, "data", true, false).unwrap();
+        assert_eq!(resumed, Some(checkpoint));
+        let refusal = message(folder.prepare(&other, "other data", true, false));
+        assert!(
+            refusal.contains("learning-rate: 0.5 here, 0.05 there") && refusal.contains("images"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_and_one_of_another_program_are_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(temporary.path());
+        fs::write(folder.checkpoint(), "rubbish").unwrap();
+        let refusal = message(folder.prepare(&Recipe::default(), "data", true, false));
+        assert!(refusal.contains("checkpoint.sbg"), "{refusal}");
+        let graph: Graph = crate::test::network();
+        subbyte_graph::sbg::save(folder.checkpoint(), &graph, &Default::default()).unwrap();
+        let refusal = message(folder.prepare(&Recipe::default(), "data", true, false));
+        assert!(refusal.contains("no training run"), "{refusal}");
+    }
+}

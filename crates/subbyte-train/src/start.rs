@@ -1,0 +1,121 @@
+//! Starting from another network.
+
+use subbyte_graph::{Graph, Op, Quantizer, Role, Storage};
+
+use crate::{Taken, recipe::FromScales};
+
+/// Replaces the parameters of `graph` by those of `other` that have the same name and shape.
+///
+/// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured".
+pub(crate) fn take_parameters(graph: &mut Graph, other: &Graph, scales: FromScales) -> Taken {
+    let mut taken = Taken::default();
+    for (name, param) in &mut graph.params {
+        if param.role == Role::Constant {
+            continue;
+        }
+        let wanted = param.role != Role::Scale || scales == FromScales::Keep;
+        match other.params.get(name) {
+            Some(theirs) if wanted && theirs.shape == param.shape => {
+                param.storage = Storage::F32(theirs.to_vec());
+                taken.parameters += 1;
+            }
+            _ => taken.missing.push(name.clone()),
+        }
+    }
+    for name in scales_to_measure(graph, &taken.missing) {
+        if let Some(scale) = graph.params.get_mut(&name) {
+            scale.storage = Storage::F32(vec![0.0; scale.len()]);
+        }
+    }
+    taken
+}
+
+/// Scales among `missing` whose quantizer reads a parameter that is not.
+fn scales_to_measure(graph: &Graph, missing: &[String]) -> Vec<String> {
+    let missing = |name: &str| missing.iter().any(|m| m == name);
+    let scale_of = |node: &subbyte_graph::Node| {
+        let (Op::Quantize(Quantizer::Lsq { .. }), [x, scale]) = (&node.op, &node.inputs[..]) else {
+            return None;
+        };
+        let (values, _) = graph.param_of(*x)?;
+        let (scale, _) = graph.param_of(*scale)?;
+        (missing(scale) && !missing(values)).then(|| scale.to_owned())
+    };
+    graph.nodes.iter().filter_map(scale_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Recipe, test};
+
+    fn network(settings: &[&str]) -> Graph {
+        let mut recipe = Recipe::default();
+        for setting in settings {
+            recipe.set(setting).unwrap();
+        }
+        recipe.network(&test::images(20)).unwrap()
+    }
+
+    fn value(graph: &Graph, name: &str) -> f32 {
+        graph.params[name].to_vec()[0]
+    }
+
+    #[test]
+    fn a_network_takes_all_of_its_like() {
+        let other = network(&["seed=2"]);
+        let mut graph = network(&["seed=3"]);
+        let taken = take_parameters(&mut graph, &other, FromScales::Keep);
+        assert_eq!(
+            (taken.parameters, taken.missing),
+            (graph.params.len(), vec![])
+        );
+        assert_eq!(graph, other);
+    }
+
+    #[test]
+    fn a_float_network_gives_its_weights_and_leaves_scales_to_be_measured() {
+        let float = network(&["bits=float", "seed=2"]);
+        let mut graph = network(&["first=float"]);
+        let taken = take_parameters(&mut graph, &float, FromScales::Keep);
+        assert_eq!(taken.parameters, float.params.len());
+        assert!(!taken.missing.is_empty());
+        assert!(
+            taken
+                .missing
+                .iter()
+                .all(|name| graph.params[name].role == Role::Scale)
+        );
+        assert_eq!(graph.params["conv2.weight"], float.params["conv2.weight"]);
+        assert_eq!(value(&graph, "conv2.weight.scale"), 0.0);
+    }
+
+    #[test]
+    fn what_has_another_shape_stays_as_it_was_with_its_scale() {
+        let float = network(&["bits=float", "seed=2"]);
+        let fresh = network(&[]);
+        let mut graph = fresh.clone();
+        let taken = take_parameters(&mut graph, &float, FromScales::Keep);
+        assert!(taken.missing.iter().any(|name| name == "stem.weight"));
+        for name in [
+            "stem.weight",
+            "stem.weight.scale",
+            "input.table",
+            "input.table.scale",
+        ] {
+            assert_eq!(graph.params[name], fresh.params[name]);
+        }
+    }
+
+    #[test]
+    fn scales_for_other_bits_are_measured_anew_when_asked() {
+        let mut other = network(&["bits=w4a4"]);
+        other.params.get_mut("conv2.weight.scale").unwrap().storage = Storage::F32(vec![0.75]);
+        let mut graph = network(&["table.bits=4"]);
+        take_parameters(&mut graph, &other, FromScales::Keep);
+        assert_eq!(value(&graph, "conv2.weight.scale"), 0.75);
+        take_parameters(&mut graph, &other, FromScales::New);
+        assert_eq!(value(&graph, "conv2.weight.scale"), 0.0);
+        assert_eq!(value(&graph, "input.table.scale"), 0.0);
+    }
+}
