@@ -1,0 +1,104 @@
+use alloc::string::String;
+use core::fmt;
+
+use subbyte_kernels::LevelError;
+use subbyte_model::Problems;
+
+/// Why a model was not prepared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The model is not valid.
+    Model(Problems),
+    /// The instruction set that was asked for, or that the environment names, cannot be used.
+    Level(LevelError),
+    /// No kernel computes a node.
+    NoKernel {
+        /// Name of the node.
+        node: String,
+        /// Its operation.
+        operation: &'static str,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Model(problems) => problems.fmt(f),
+            PlanError::Level(error) => error.fmt(f),
+            PlanError::NoKernel { node, operation } => {
+                write!(f, "node {node}: no kernel computes this {operation}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for PlanError {}
+
+/// Why a plan was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The image has not as many bytes as the model's input.
+    ImageSize {
+        /// Bytes needed, height * width * colours.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// The bytes of a batch are not a whole number of images.
+    BatchSize {
+        /// Bytes of an image, height * width * colours.
+        image: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// The logits of a batch do not fit the space given for them exactly.
+    LogitsSize {
+        /// Logits of all images.
+        expected: usize,
+        /// Space given.
+        found: usize,
+    },
+    /// The arena is smaller than the plan needs; it belongs to another plan.
+    ArenaSize {
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes of the arena.
+        found: usize,
+    },
+    /// The operating system refused to start threads.
+    Threads {
+        /// Threads wanted.
+        wanted: usize,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::ImageSize { expected, found } => write!(
+                f,
+                "an image of {found} bytes; the model's input has {expected} (height * width * colours)"
+            ),
+            RunError::BatchSize { image, found } => write!(
+                f,
+                "a batch of {found} bytes is not a whole number of images of {image} bytes"
+            ),
+            RunError::LogitsSize { expected, found } => {
+                write!(f, "space for {found} logits; the batch has {expected}")
+            }
+            RunError::ArenaSize { expected, found } => write!(
+                f,
+                "an arena of {found} bytes; this plan needs {expected}: make it with Plan::arena"
+            ),
+            RunError::Threads { wanted, reason } => {
+                write!(f, "{wanted} threads could not be started: {reason}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RunError {}

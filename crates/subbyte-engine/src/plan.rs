@@ -1,0 +1,134 @@
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use subbyte_kernels::{Block, Level};
+use subbyte_model::{Model, NodeId};
+
+use crate::{
+    Arena, PlanError,
+    layout::Layout,
+    run::{Place, Work},
+    steps,
+};
+
+/// How a plan is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The highest instruction set to use; `None` for the one that `SUBBYTE_ISA` names, else the best of this processor.
+    pub level: Option<Level>,
+    /// Whether one step may compute several nodes. Off, every node's tensor can be observed. The logits are the same.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            level: None,
+            fuse: true,
+        }
+    }
+}
+
+/// A model prepared for one processor. Shared by any number of threads, each with its own [`Arena`].
+pub struct Plan {
+    level: Level,
+    steps: Vec<Step>,
+    blocks: usize,
+    pub(crate) image: Place,
+    pub(crate) logits: Place,
+    /// One for every step.
+    pub(crate) work: Vec<Work>,
+}
+
+/// One step of a plan, for those who show plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The nodes that the step computes; the last one's tensor is made.
+    pub nodes: Vec<NodeId>,
+    /// Their names.
+    pub names: Vec<String>,
+    /// What is computed.
+    pub operation: &'static str,
+    /// What computes it; `None` where the tensor is there already, under another node's name.
+    pub kernel: Option<StepKernel>,
+    /// Bytes of the tensor that is made.
+    pub output_bytes: usize,
+    /// Bytes of packed weights and tables.
+    pub packed_bytes: usize,
+    /// Bytes of the kernel's working space.
+    pub scratch_bytes: usize,
+    /// Multiply-adds of the model that the step stands for.
+    pub macs: u64,
+}
+
+/// The kernel of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepKernel {
+    /// Its name in the registry of kernels.
+    pub name: &'static str,
+    /// The instruction set that it runs on.
+    pub level: Level,
+}
+
+impl Plan {
+    /// Prepares a model.
+    ///
+    /// # Errors
+    /// If the model is not valid, or the instruction set unknown or not there.
+    pub fn new(model: &Model, options: Options) -> Result<Self, PlanError> {
+        let tensors = model.analyse().map_err(PlanError::Model)?;
+        let level = Level::resolve(options.level).map_err(PlanError::Level)?;
+        let drafts = steps::draft(model, &tensors, level, options.fuse)?;
+        let layout = Layout::new(&tensors, &drafts);
+        Ok(Self {
+            level,
+            steps: drafts.iter().map(|d| d.describe(model)).collect(),
+            blocks: layout.blocks,
+            image: layout.place(0),
+            logits: layout.place(tensors.len() - 1),
+            work: layout.work(drafts),
+        })
+    }
+
+    /// The instruction set that no kernel of the plan goes beyond.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Bytes of the image, height * width * colours.
+    pub fn image_bytes(&self) -> usize {
+        self.image.elements
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.logits.elements
+    }
+
+    /// Bytes of memory that a run needs, exactly.
+    pub fn arena_bytes(&self) -> usize {
+        self.blocks * Block::BYTES
+    }
+
+    /// Memory for runs.
+    pub fn arena(&self) -> Arena {
+        Arena {
+            blocks: Block::zeros(self.blocks),
+        }
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("level", &self.level)
+            .field("arena_bytes", &self.arena_bytes())
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}

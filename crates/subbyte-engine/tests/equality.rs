@@ -1,0 +1,139 @@
+//! The engine equals the reference, bit for bit: every node of many random models, at every level of this processor.
+
+use subbyte_engine::{Level, Observed, Options, Plan, PlanError, RunError};
+use subbyte_model::{
+    Model,
+    reference::{self, Value},
+    testing::{random_image, random_model},
+};
+
+const MODELS: u64 = 300;
+
+/// The levels that this processor has; says which it lacks.
+fn levels() -> Vec<Level> {
+    let (here, lacking): (Vec<Level>, Vec<Level>) =
+        Level::ALL.iter().partition(|level| level.is_available());
+    println!("levels that run: {here:?}; skipped, not on this processor: {lacking:?}");
+    here
+}
+
+fn plan(model: &Model, level: Level, fuse: bool) -> Plan {
+    let level = Some(level);
+    Plan::new(model, Options { level, fuse }).expect("the model is valid")
+}
+
+#[test]
+fn every_node_equals_the_reference() {
+    let levels = levels();
+    for seed in 0..MODELS {
+        let model = random_model(seed);
+        let image = random_image(&model, seed);
+        let expected = reference::trace(&model, &image).expect("the model is valid");
+        for &level in &levels {
+            let plan = plan(&model, level, false);
+            let mut seen = vec![0; model.nodes.len()];
+            let mut arena = plan.arena();
+            let check = &mut |node: usize, found: Observed<'_>| {
+                let name = &model.nodes[node].name;
+                let equal = match (&expected[node], found) {
+                    (Value::Image, Observed::Image(found)) => found == image,
+                    (Value::Codes(codes), Observed::Codes(found)) => codes == found,
+                    (Value::Sums(sums), Observed::Sums(found)) => sums == found,
+                    _ => false,
+                };
+                assert!(equal, "model {seed} at {level}, node {node} ({name})");
+                seen[node] += 1;
+            };
+            plan.observe(&mut arena, &image, check).expect("sizes fit");
+            assert!(
+                seen.iter().all(|&times| times == 1),
+                "model {seed}: {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn fused_plans_give_the_same_logits_and_what_they_show_is_right() {
+    let mut fused_steps = 0;
+    for seed in 0..MODELS {
+        let model = random_model(seed);
+        let traces: Vec<_> = (0..3)
+            .map(|i| {
+                let image = random_image(&model, seed + i);
+                let trace = reference::trace(&model, &image).expect("the model is valid");
+                (image, trace)
+            })
+            .collect();
+        for level in levels() {
+            let plan = plan(&model, level, true);
+            fused_steps += plan.steps().iter().filter(|s| s.nodes.len() > 1).count();
+            // One arena for different images: nothing of an earlier run may show.
+            let mut arena = plan.arena();
+            for (image, trace) in &traces {
+                let check = &mut |node: usize, found: Observed<'_>| match (&trace[node], found) {
+                    (Value::Codes(codes), Observed::Codes(found)) => assert_eq!(codes, found),
+                    (Value::Sums(sums), Observed::Sums(found)) => assert_eq!(sums, found),
+                    (Value::Image, Observed::Image(found)) => assert_eq!(image, found),
+                    _ => panic!("model {seed}, node {node}: another kind of tensor"),
+                };
+                let logits = plan.observe(&mut arena, image, check).expect("sizes fit");
+                let expected = reference::run(&model, image).expect("the model is valid");
+                assert_eq!(logits, expected, "model {seed} at {level}");
+            }
+        }
+    }
+    assert!(fused_steps > 0);
+}
+
+#[test]
+fn steps_cover_every_node_once_and_count_the_multiply_adds() {
+    for seed in 0..MODELS {
+        let model = random_model(seed);
+        let count = |fuse| {
+            let plan = plan(&model, Level::best(), fuse);
+            let mut covered: Vec<_> = plan.steps().iter().flat_map(|s| s.nodes.clone()).collect();
+            covered.sort_unstable();
+            assert!(covered.into_iter().eq(1..model.nodes.len()), "model {seed}");
+            plan.steps().iter().map(|step| step.macs).sum::<u64>()
+        };
+        assert_eq!(count(true), count(false), "model {seed}");
+    }
+}
+
+#[test]
+fn wrong_sizes_are_errors() {
+    let model = random_model(1);
+    let image = random_image(&model, 0);
+    let plan = plan(&model, Level::best(), true);
+    let mut arena = plan.arena();
+    assert_eq!(arena.bytes(), plan.arena_bytes());
+    for wrong in [&image[1..], &[image.clone(), vec![0]].concat(), &[]] {
+        let expected = RunError::ImageSize {
+            expected: image.len(),
+            found: wrong.len(),
+        };
+        assert_eq!(plan.run(&mut arena, wrong), Err(expected));
+    }
+    assert!(plan.run(&mut arena, &image).is_ok());
+    let other = (2..).map(random_model).find_map(|model| {
+        let other = Plan::new(&model, Options::default()).expect("the model is valid");
+        (other.arena_bytes() < plan.arena_bytes()).then_some(other)
+    });
+    let mut small = other.expect("some plan is smaller").arena();
+    let error = plan.run(&mut small, &image).unwrap_err();
+    assert!(matches!(error, RunError::ArenaSize { .. }), "{error}");
+}
+
+#[test]
+fn an_invalid_model_lists_its_problems() {
+    let mut model = random_model(1);
+    let last = model.nodes.len() - 1;
+    model.nodes[last].inputs = vec![last];
+    let error = Plan::new(&model, Options::default()).unwrap_err();
+    assert!(matches!(&error, PlanError::Model(problems) if !problems.list().is_empty()));
+    assert!(
+        error.to_string().contains(&model.nodes[last].name),
+        "{error}"
+    );
+}
