@@ -2,8 +2,8 @@
 //!
 //! - [`Model`] is plain data: a list of nodes in topological order, each making one tensor of codes or of i32 sums.
 //! - [`Model::analyse`] infers every shape and range, proves that no accumulator overflows, and lists all problems at once.
-//! - [`read`] and [`write`] are the `.sbm` file (`docs/file-format.md`).
-//! - [`reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
+//! - [`read()`] and [`write()`] are the `.sbm` file (`docs/file-format.md`).
+//! - [`mod@reference`] is the scalar interpreter. It *is* the specification: every engine equals it bit for bit.
 //! - `testing` (feature) makes random models and images for the tests of every crate that runs models.
 //!
 //! No float arithmetic happens here, and nothing knows how a network was trained or on which processor it will run.

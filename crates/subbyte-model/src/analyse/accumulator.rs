@@ -55,19 +55,17 @@ fn unscaled(segment: &Segment, i: usize) -> i32 {
 /// Bounds for one output channel. With P and N the sums of positive and of negative levels and 0 within `lo..=hi`, the terms reach
 /// from `P * lo + N * hi` to `P * hi + N * lo`.
 fn bound(levels: impl Iterator<Item = i32>, bias: i32, range: (i32, i32)) -> (i128, i128) {
-    let (mut positive, mut negative) = (0i128, 0i128);
+    // 2^28 weights of 30 bits.
+    let (mut positive, mut negative) = (0i64, 0i64);
     for level in levels {
         if level > 0 {
-            positive += i128::from(level);
+            positive += i64::from(level);
         } else {
-            negative += i128::from(level);
+            negative += i64::from(level);
         }
     }
-    let (lo, hi, bias) = (
-        i128::from(range.0.min(0)),
-        i128::from(range.1.max(0)),
-        i128::from(bias),
-    );
+    let [positive, negative] = [positive, negative].map(i128::from);
+    let [lo, hi, bias] = [range.0.min(0), range.1.max(0), bias].map(i128::from);
     (
         bias.min(0) + positive * lo + negative * hi,
         bias.max(0) + positive * hi + negative * lo,
