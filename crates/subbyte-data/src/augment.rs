@@ -1,0 +1,164 @@
+use crate::{Geometry, random::Random};
+
+/// Random changes of training images that leave pixels as they are: crops and mirror images.
+///
+/// What happens to an image is a function of (seed, epoch, index of the image) and of nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augment {
+    /// Pixels of zeros put around the image before a window of the image's own size is cut out at random; 0 for none.
+    pub pad: usize,
+    /// Whether to mirror left and right half of the time.
+    pub flip: bool,
+}
+
+impl Augment {
+    /// Writes a changed `image` to `out`. `pad` must not exceed the image.
+    pub(crate) fn apply(
+        self,
+        geometry: Geometry,
+        image: &[u8],
+        out: &mut [u8],
+        random: &mut Random,
+    ) {
+        // All numbers are drawn whatever the settings are, so that one setting does not change the other's outcome.
+        let down = random.below(2 * self.pad + 1);
+        let right = random.below(2 * self.pad + 1);
+        let mirrored = random.below(2) == 1 && self.flip;
+        crop(geometry, self.pad, (down, right), image, out);
+        if mirrored {
+            mirror(geometry, out);
+        }
+    }
+}
+
+/// Cuts the window at (`down`, `right`) out of the image with `pad` zeros around it.
+fn crop(geometry: Geometry, pad: usize, at: (usize, usize), image: &[u8], out: &mut [u8]) {
+    let rows = Overlap::new(at.0, pad, geometry.height);
+    let columns = Overlap::new(at.1, pad, geometry.width);
+    let row = geometry.width * geometry.colours;
+    out.fill(0);
+    for y in 0..rows.len {
+        let from = (rows.from + y) * row + columns.from * geometry.colours;
+        let to = (rows.to + y) * row + columns.to * geometry.colours;
+        let len = columns.len * geometry.colours;
+        out[to..to + len].copy_from_slice(&image[from..from + len]);
+    }
+}
+
+/// Where a window of `size` that starts at `at` in the padded image meets the image itself, along one direction.
+struct Overlap {
+    from: usize,
+    to: usize,
+    len: usize,
+}
+
+impl Overlap {
+    fn new(at: usize, pad: usize, size: usize) -> Self {
+        let (from, to) = (at.saturating_sub(pad), pad.saturating_sub(at));
+        Self {
+            from,
+            to,
+            len: size - from - to,
+        }
+    }
+}
+
+fn mirror(geometry: Geometry, image: &mut [u8]) {
+    for row in image.chunks_exact_mut(geometry.width * geometry.colours) {
+        match geometry.colours {
+            1 => row.reverse(),
+            _ => row.as_chunks_mut::<3>().0.reverse(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+    use proptest::prelude::*;
+
+    /// Pixel by pixel, from the definition.
+    fn naive(
+        geometry: Geometry,
+        pad: usize,
+        at: (usize, usize),
+        flip: bool,
+        image: &[u8],
+    ) -> Vec<u8> {
+        let Geometry {
+            height,
+            width,
+            colours,
+        } = geometry;
+        let mut out = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let x = if flip { width - 1 - x } else { x };
+                let source_y = (y + at.0).checked_sub(pad).filter(|&y| y < height);
+                let source_x = (x + at.1).checked_sub(pad).filter(|&x| x < width);
+                for c in 0..colours {
+                    out.push(match (source_y, source_x) {
+                        (Some(y), Some(x)) => image[(y * width + x) * colours + c],
+                        _ => 0,
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn crop_and_mirror_equal_the_naive_formulation(
+            height in 1usize..9, width in 1usize..9, grey: bool, flip: bool, pad in 0usize..9,
+            down in 0usize..17, right in 0usize..17,
+        ) {
+            let geometry = Geometry { height, width, colours: if grey { 1 } else { 3 } };
+            let pad = pad.min(height).min(width);
+            let at = (down.min(2 * pad), right.min(2 * pad));
+            let image: Vec<u8> = (1..=geometry.bytes() as u8).collect();
+            let mut out = vec![255; image.len()];
+            crop(geometry, pad, at, &image, &mut out);
+            if flip {
+                mirror(geometry, &mut out);
+            }
+            prop_assert_eq!(out, naive(geometry, pad, at, flip, &image));
+        }
+    }
+
+    #[test]
+    fn every_window_and_both_orientations_occur() {
+        let geometry = Geometry {
+            height: 3,
+            width: 3,
+            colours: 1,
+        };
+        let image: Vec<u8> = (1..=9).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        for index in 0..400 {
+            let mut out = vec![0; 9];
+            let mut random = Random::new(Purpose::Augment, 0, 0, index);
+            Augment { pad: 1, flip: true }.apply(geometry, &image, &mut out, &mut random);
+            seen.insert(out);
+        }
+        // 9 windows, each as it is and mirrored; none of them coincide for this image.
+        assert_eq!(seen.len(), 18);
+    }
+
+    #[test]
+    fn no_augmentation_changes_nothing() {
+        let geometry = Geometry {
+            height: 2,
+            width: 2,
+            colours: 3,
+        };
+        let image: Vec<u8> = (0..12).collect();
+        for index in 0..20 {
+            let mut out = vec![0; 12];
+            let mut random = Random::new(Purpose::Augment, 0, 0, index);
+            Augment::default().apply(geometry, &image, &mut out, &mut random);
+            assert_eq!(out, image);
+        }
+    }
+}
