@@ -237,6 +237,7 @@ fn others(random: &mut Random, cases: &mut Vec<Case>) {
     push(Problem::Upsample(Upsample { input, factor }), &[&codes]);
     let linear = LinearSums {
         features: 512,
+        range: (-1000, 1000),
         channels: 1000,
         weights: keep(random.integers(3, 512_000)),
         bias: &[],

@@ -169,10 +169,11 @@ impl Algorithm for Folded {
                 .fill(values, image, filled.max(top), top + kernel_h);
             filled = top + kernel_h;
             let slot = self.rows.slot(top);
-            let pixels = sums.chunks_exact_mut(self.finisher.stride());
-            for (x, pixel) in pixels.enumerate() {
-                for (panel, sums) in pixel.as_chunks_mut().0.iter_mut().enumerate() {
-                    *sums = self.pixel(values, slot, x, panel);
+            // Panel by panel, so that one panel's tables stay in the cache for the row.
+            for panel in 0..self.bias.len() {
+                let pixels = sums.chunks_exact_mut(self.finisher.stride());
+                for (x, pixel) in pixels.enumerate() {
+                    pixel.as_chunks_mut().0[panel] = self.pixel(values, slot, x, panel);
                 }
             }
             self.finisher.write(sums, job.output, y * self.output.width);

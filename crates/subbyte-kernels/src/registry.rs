@@ -99,7 +99,8 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
     "conv-scalar": Conv by conv::Scalar, ONE, "any";
     "flatten": Flatten by rearrange::Flatten, ONE, "any";
-    "linear-sums": LinearSums by linear_sums::Linear, ALL, "any";
+    "linear-sums-dot": LinearSums by linear_sums::Dot, ALL, "inputs and weights of 16 bits";
+    "linear-sums-wide": LinearSums by linear_sums::Wide, ALL, "any";
     "max-pool": MaxPool by max_pool::MaxPool, ALL, "any";
     "product": Mul by mul::Product, ALL, "any";
     "pixel-conv-folded": PixelConv by pixel_conv::Folded, ALL, "one group, sums of 16 bits";

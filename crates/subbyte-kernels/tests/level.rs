@@ -32,12 +32,12 @@ fn the_variable_sets_the_level_and_a_wrong_name_is_an_error() {
         values.push((level.name().into(), expected));
     }
     for (value, expected) in values {
-        let status = Command::new(std::env::current_exe().expect("the test has a file"))
+        let output = Command::new(std::env::current_exe().expect("the test has a file"))
             .env(LEVEL_VARIABLE, &value)
             .env(EXPECTED, expected)
-            .status();
+            .output();
         assert!(
-            status.is_ok_and(|s| s.success()),
+            output.is_ok_and(|o| o.status.success()),
             "{LEVEL_VARIABLE}={value}"
         );
     }

@@ -24,6 +24,7 @@ pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Linear) -> Result<Dr
         }),
         Kind::Sums { .. } | Kind::Image => Problem::LinearSums(LinearSums {
             features: extent.channels,
+            range: planner.tensors[input].range(),
             channels: op.weights.channels(),
             weights: &levels,
             bias: &op.bias,

@@ -168,7 +168,12 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
 
 fn linear_sums(random: &mut Random, visit: Visit<'_>) {
     let (features, channels) = (random.size(1..=40), random.size(1..=40));
-    let (most, weight) = random.pick(&[(1000, 7), (100_000, 127), (i32::MAX, 1 << 17)]);
+    let (most, weight) = random.pick(&[
+        (1000, 7),
+        (32767, 32767),
+        (100_000, 127),
+        (i32::MAX, 1 << 17),
+    ]);
     let input = random.integers(most, features);
     let weights = random.integers(weight, features * channels);
     let bias = random.integers(1000, channels);
@@ -178,6 +183,7 @@ fn linear_sums(random: &mut Random, visit: Visit<'_>) {
     };
     let problem = LinearSums {
         features,
+        range: (-most, most),
         channels,
         weights: &weights,
         bias: &bias,

@@ -1,31 +1,15 @@
-//! Fully connected layer over sums (a global pool's, say); layers over codes are convolutions of one pixel.
-
 use alloc::{vec, vec::Vec};
 
+use super::LinearSums;
 use crate::{
-    Finish, Job, KernelFor,
+    Job, KernelFor,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::view_mut,
 };
 
-/// Sums -> sums or codes: `sum[o] = bias[o] + Σ weight level * input sum`.
-#[derive(Clone, Copy, Debug)]
-pub struct LinearSums<'a> {
-    /// Number of input sums.
-    pub features: usize,
-    /// Number of outputs.
-    pub channels: usize,
-    /// Weight levels, `[out][in]`.
-    pub weights: &'a [i32],
-    /// Added to each output's sum; empty for none.
-    pub bias: &'a [i32],
-    /// How the sums leave.
-    pub finish: Finish<'a>,
-}
-
-/// [`LANES`] outputs at a time.
-pub(crate) struct Linear {
+/// 32-bit products, [`LANES`] outputs at a time.
+pub(crate) struct Wide {
     features: usize,
     /// `[panels][features]`.
     weights: Vec<[i32; LANES]>,
@@ -33,20 +17,20 @@ pub(crate) struct Linear {
     finisher: Finisher,
 }
 
-impl KernelFor<LinearSums<'_>> for Linear {
+impl KernelFor<LinearSums<'_>> for Wide {
     fn pack(linear: &LinearSums<'_>) -> Self {
         let panels = linear.channels.div_ceil(LANES);
         let mut weights = vec![[0; LANES]; panels * linear.features];
         let mut bias = vec![[0; LANES]; panels];
         for channel in 0..linear.channels {
             let (panel, lane) = (channel / LANES, channel % LANES);
-            bias[panel][lane] = linear.bias.get(channel).copied().unwrap_or(0);
+            bias[panel][lane] = linear.bias(channel);
             let own = &linear.weights[channel * linear.features..][..linear.features];
             for (to, &weight) in weights[panel * linear.features..].iter_mut().zip(own) {
                 to[lane] = weight;
             }
         }
-        Linear {
+        Wide {
             features: linear.features,
             weights,
             bias,
@@ -55,7 +39,7 @@ impl KernelFor<LinearSums<'_>> for Linear {
     }
 }
 
-impl Algorithm for Linear {
+impl Algorithm for Wide {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let input = &job.inputs.get::<i32>(0)[..self.features];
