@@ -12,7 +12,7 @@ mod tensor;
 
 use alloc::{borrow::ToOwned, collections::BTreeMap, format, vec::Vec};
 
-use crate::{Input, Model, Node, Op};
+use crate::{Model, Node, Op};
 use problems::Notes;
 pub use problems::{Problem, Problems};
 pub use tensor::{Kind, Shape, Tensor};
@@ -130,7 +130,7 @@ impl Model {
 
 /// Tensor of one operation on known inputs, where its parameters and its inputs allow it. For those who build models.
 #[cfg(feature = "testing")]
-pub(crate) fn tensor_of(op: &Op, inputs: &[Tensor], input: &Input) -> Option<Tensor> {
+pub(crate) fn tensor_of(op: &Op, inputs: &[Tensor], input: &crate::Input) -> Option<Tensor> {
     let mut notes = Notes::default();
     params::check(op, &mut notes);
     match notes.texts.is_empty() {
