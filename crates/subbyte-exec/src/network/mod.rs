@@ -1,0 +1,173 @@
+//! Running a graph.
+
+mod plan;
+mod run;
+mod scales;
+mod statistics;
+
+use burn::tensor::{Device, Tensor};
+use subbyte_graph::{Graph, NodeId, Op, Role, Storage};
+
+use crate::ops::BatchStatistics;
+use crate::{ExecError, Images, Parameters};
+use plan::Plan;
+use run::Run;
+
+/// How batch norms work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By the statistics of the batch, which are returned.
+    Train,
+    /// By the running statistics of the graph.
+    Evaluate,
+}
+
+/// What a forward pass makes.
+#[derive(Debug)]
+pub struct Forward {
+    /// The graph's outputs, channels-last; logits are `[N][1][1][classes]`.
+    pub outputs: Vec<Tensor<4>>,
+    /// Statistics of each batch norm in training, for [`Network::update_statistics`].
+    pub statistics: Statistics,
+}
+
+/// Batch statistics by the node of the batch norm.
+pub type Statistics = Vec<(NodeId, BatchStatistics)>;
+
+/// A graph with its parameters on a device. Activations are channels-last, f32.
+#[derive(Clone, Debug)]
+pub struct Network {
+    graph: Graph,
+    parameters: Parameters,
+    device: Device,
+    equalise_tables: bool,
+    /// Steps that may cover several nodes.
+    fused: Plan,
+    /// One step a node.
+    plain: Plan,
+}
+
+impl Network {
+    /// Prepares `graph` for `device`. Gradients can be taken where the device has a tape ([`Device::autodiff`]).
+    ///
+    /// # Errors
+    /// If the graph is not valid; every problem is listed.
+    pub fn new(graph: &Graph, device: &Device) -> Result<Self, ExecError> {
+        let invalid = |problems| ExecError::Graph {
+            name: graph.name.clone(),
+            problems,
+        };
+        graph.validate().map_err(invalid)?;
+        let shapes = graph.shapes().map_err(invalid)?;
+        Ok(Self {
+            parameters: Parameters::new(graph, device),
+            fused: Plan::new(graph, &shapes, true),
+            plain: Plan::new(graph, &shapes, false),
+            graph: graph.clone(),
+            device: device.clone(),
+            equalise_tables: false,
+        })
+    }
+
+    /// Whether the gradient of a pixel table's row is divided by the square root of how many pixels read it, so that rare and
+    /// frequent pixel values learn at like speed. Off at first.
+    pub fn equalise_tables(&mut self, equalise: bool) {
+        self.equalise_tables = equalise;
+    }
+
+    /// The graph as it was given; its numbers are not those of [`Network::parameters`].
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where the parameters are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The parameters, to change their numbers.
+    pub fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// Runs the network; gradients reach the parameters where the device has a tape.
+    ///
+    /// # Errors
+    /// If the images do not fit the graph's input.
+    pub fn forward(&self, images: &Images, mode: Mode) -> Result<Forward, ExecError> {
+        self.check(images)?;
+        Ok(Run::new(self, images, mode, true).all(&self.fused))
+    }
+
+    /// First output in evaluation mode, without a tape.
+    ///
+    /// # Errors
+    /// If the images do not fit the graph's input.
+    pub fn predict(&self, images: &Images) -> Result<Tensor<4>, ExecError> {
+        self.check(images)?;
+        let mut forward = Run::new(self, images, Mode::Evaluate, false).all(&self.fused);
+        Ok(forward.outputs.swap_remove(0))
+    }
+
+    /// Runs the network node by node without a tape and shows every activation to `see`, in the order of the nodes.
+    ///
+    /// # Errors
+    /// If the images do not fit the graph's input.
+    pub fn observe(
+        &self,
+        images: &Images,
+        mode: Mode,
+        mut see: impl FnMut(NodeId, &Tensor<4>),
+    ) -> Result<Forward, ExecError> {
+        self.check(images)?;
+        let mut run = Run::new(self, images, mode, false);
+        for step in &self.plain.steps {
+            run.step(step);
+            if let Some(tensor) = run.feature_of(step.node) {
+                see(step.node, tensor);
+            }
+            run.free(step);
+        }
+        Ok(run.finish())
+    }
+
+    /// The graph with the numbers of now.
+    pub fn to_graph(&self) -> Graph {
+        let mut graph = self.graph.clone();
+        for (info, tensor) in self.parameters.iter() {
+            if info.role == Role::Constant {
+                continue;
+            }
+            if let Some(param) = graph.params.get_mut(&info.name) {
+                param.storage = Storage::F32(tensor.val().into_data().iter::<f32>().collect());
+            }
+        }
+        graph
+    }
+
+    fn check(&self, images: &Images) -> Result<(), ExecError> {
+        let input = self.graph.nodes.iter().find_map(|node| match node.op {
+            Op::Image {
+                colours,
+                height,
+                width,
+            } => Some([height, width, colours]),
+            _ => None,
+        });
+        let [n, height, width, colours] = images.shape();
+        let found = [height, width, colours];
+        match input {
+            _ if n == 0 => Err(ExecError::NoImages),
+            Some(expected) if expected != found => Err(ExecError::Images { expected, found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+use burn::tensor::ops::PadMode;
+use burn::tensor::{Tensor, TensorData, activation, s};
+use subbyte_graph::{NodeId, Op, Quantizer};
+
+use super::plan::{Plan, Step};
+use super::{Forward, Mode, Network, Statistics};
+use crate::Images;
+use crate::ops::{self, ConvOptions};
+
+/// One pass over a network: the tensors that are alive.
+pub(super) struct Run<'a> {
+    network: &'a Network,
+    images: &'a Images,
+    mode: Mode,
+    tape: bool,
+    values: Vec<Option<Value>>,
+    statistics: Statistics,
+}
+
+/// A node's tensor.
+#[derive(Clone)]
+enum Value {
+    Feature(Tensor<4>),
+    /// A parameter, quantized or not, flat.
+    Parameter(Tensor<1>),
+}
+
+impl<'a> Run<'a> {
+    /// A pass that has not started; without `tape` gradients are not recorded.
+    pub fn new(network: &'a Network, images: &'a Images, mode: Mode, tape: bool) -> Self {
+        Self {
+            network,
+            images,
+            mode,
+            tape,
+            values: vec![None; network.graph.nodes.len()],
+            statistics: Vec::new(),
+        }
+    }
+
+    /// Runs all steps.
+    pub fn all(mut self, plan: &Plan) -> Forward {
+        for step in &plan.steps {
+            self.step(step);
+            self.free(step);
+        }
+        self.finish()
+    }
+
+    /// Collects the outputs.
+    pub fn finish(self) -> Forward {
+        let outputs = &self.network.graph.outputs;
+        Forward {
+            outputs: outputs.iter().map(|&id| self.feature(id)).collect(),
+            statistics: self.statistics,
+        }
+    }
+
+    /// Forgets what no later step reads.
+    pub fn free(&mut self, step: &Step) {
+        for &id in &step.frees {
+            self.values[id] = None;
+        }
+    }
+
+    /// The activation that node `id` made.
+    pub fn feature_of(&self, id: NodeId) -> Option<&Tensor<4>> {
+        match &self.values[id] {
+            Some(Value::Feature(tensor)) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// All numbers that node `id` made, with its first axis of `rows`.
+    pub fn rows_of(&self, id: NodeId, rows: usize) -> Tensor<2> {
+        match &self.values[id] {
+            Some(Value::Feature(tensor)) => rows_of(tensor.clone(), rows),
+            Some(Value::Parameter(tensor)) => rows_of(tensor.clone(), rows),
+            None => panic!("node {id} has no tensor"),
+        }
+    }
+
+    /// Replaces the parameter that node `id` has read.
+    pub fn set_parameter(&mut self, id: NodeId, tensor: Tensor<1>) {
+        self.values[id] = Some(Value::Parameter(tensor));
+    }
+
+    // Validation promises that every input is of the kind that its operator reads, and comes before it.
+    fn feature(&self, id: NodeId) -> Tensor<4> {
+        match self.feature_of(id) {
+            Some(tensor) => tensor.clone(),
+            None => panic!("node {id} has no activation"),
+        }
+    }
+
+    /// The parameter that node `id` made.
+    pub fn parameter(&self, id: NodeId) -> Tensor<1> {
+        match &self.values[id] {
+            Some(Value::Parameter(tensor)) => tensor.clone(),
+            _ => panic!("node {id} has no parameter"),
+        }
+    }
+
+    /// Runs one step and keeps what it makes.
+    pub fn step(&mut self, step: &Step) {
+        let value = match &step.op {
+            Op::Image { .. } => return,
+            Op::Param { name } => {
+                let param = self.network.parameters.get(name);
+                let tensor = param.expect("validated parameter").val();
+                Value::Parameter(if self.tape { tensor } else { tensor.inner() })
+            }
+            Op::Quantize(quantizer) => self.quantize(step, *quantizer),
+            _ => Value::Feature(self.operator(step)),
+        };
+        self.values[step.node] = Some(value);
+    }
+
+    fn quantize(&self, step: &Step, quantizer: Quantizer) -> Value {
+        let input = self.values[step.inputs[0]].clone();
+        let scale = step.inputs.get(1).map(|&id| self.parameter(id));
+        match input.expect("validated input") {
+            Value::Feature(x) => Value::Feature(quantized(x, scale, quantizer)),
+            Value::Parameter(x) => {
+                let [len] = x.dims();
+                let rows = self.first_axis(step.inputs[0]);
+                let x = quantized(rows_of(x, rows), scale, quantizer);
+                Value::Parameter(x.reshape([len]))
+            }
+        }
+    }
+
+    /// Length of the first axis of the parameter behind node `id`.
+    fn first_axis(&self, id: NodeId) -> usize {
+        let param = self.network.graph.source_param(id);
+        param
+            .and_then(|(_, param)| param.shape.first().copied())
+            .unwrap_or(1)
+    }
+
+    fn operator(&mut self, step: &Step) -> Tensor<4> {
+        let x = || self.feature(step.inputs[0]);
+        match &step.op {
+            Op::Image { .. } | Op::Param { .. } | Op::Quantize(_) => {
+                unreachable!("made no activation")
+            }
+            Op::Normalize { mean, std } => self.normalize(mean, std),
+            Op::PixelTable => {
+                let table = self.parameter(step.inputs[1]).reshape(axes(&step.weight));
+                ops::pixel_table(self.images, table, self.network.equalise_tables)
+            }
+            Op::Conv2d {
+                stride,
+                padding,
+                groups,
+            } => {
+                let weight = self.parameter(step.inputs[1]).reshape(axes(&step.weight));
+                let options = ConvOptions {
+                    stride: *stride,
+                    padding: *padding,
+                    groups: *groups,
+                };
+                self.add_bias(step, ops::conv2d(x(), weight, options))
+            }
+            Op::Linear => {
+                let weight = self.parameter(step.inputs[1]).reshape(axes(&step.weight));
+                self.add_bias(step, ops::linear(x(), weight))
+            }
+            Op::BatchNorm { eps } => self.batch_norm(step, *eps),
+            Op::Relu => activation::relu(x()),
+            Op::Relu6 => x().clamp(0.0, 6.0),
+            Op::Silu => activation::silu(x()),
+            Op::HardSwish => x() * hard_sigmoid(x()),
+            Op::HardSigmoid => hard_sigmoid(x()),
+            Op::MaxPool(window) => ops::max_pool(x(), *window),
+            Op::AvgPool(window) => ops::avg_pool(x(), *window),
+            Op::GlobalAvgPool => ops::global_avg_pool(x()),
+            Op::Add => x() + self.feature(step.inputs[1]),
+            Op::Mul => x() * self.feature(step.inputs[1]),
+            Op::Concat => {
+                let all = step.inputs.iter().map(|&id| self.feature(id));
+                Tensor::cat(all.collect(), 3)
+            }
+            Op::Slice { start, end, step } => {
+                let axis = |i: usize| s![start[i] as isize..end[i] as isize; step[i] as isize];
+                x().slice([s![..], axis(1), axis(2), axis(0)])
+            }
+            Op::PadChannels { before, after } => {
+                x().pad([(*before, *after)], PadMode::Constant(0.0))
+            }
+            Op::Flatten => {
+                let [n, height, width, channels] = x().dims();
+                let channels_first = x().permute([0, 3, 1, 2]);
+                channels_first.reshape([n, 1, 1, height * width * channels])
+            }
+            Op::Upsample {
+                vertical,
+                horizontal,
+            } => {
+                let [n, height, width, channels] = x().dims();
+                let spread = [n, height, *vertical, width, *horizontal, channels];
+                x().reshape([n, height, 1, width, 1, channels])
+                    .expand(spread)
+                    .reshape([n, height * vertical, width * horizontal, channels])
+            }
+        }
+    }
+
+    /// A table of 256 normalized values for each colour, so that pixels stay bytes here too.
+    fn normalize(&self, mean: &[f32], std: &[f32]) -> Tensor<4> {
+        let entry = |mean: f32, std: f32| (0..256).map(move |v| (v as f32 / 255.0 - mean) / std);
+        let colours = mean.iter().zip(std);
+        let table: Vec<f32> = colours.flat_map(|(&m, &s)| entry(m, s)).collect();
+        let device = match self.tape {
+            true => self.network.device.clone(),
+            false => self.network.device.clone().inner(),
+        };
+        let table = Tensor::from_data(TensorData::new(table, [mean.len(), 256, 1]), &device);
+        ops::pixel_table(self.images, table, false)
+    }
+
+    fn add_bias(&self, step: &Step, x: Tensor<4>) -> Tensor<4> {
+        match step.inputs.get(2) {
+            Some(&bias) => {
+                let bias = self.parameter(bias);
+                let [channels] = bias.dims();
+                x + bias.reshape([1, 1, 1, channels])
+            }
+            None => x,
+        }
+    }
+
+    fn batch_norm(&mut self, step: &Step, eps: f32) -> Tensor<4> {
+        let x = self.feature(step.inputs[0]);
+        let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|i| self.parameter(step.inputs[i]));
+        match self.mode {
+            Mode::Train => {
+                let (out, statistics) = ops::batch_norm(x, gamma, beta, eps, step.relu);
+                self.statistics.push((step.op_node, statistics));
+                out
+            }
+            Mode::Evaluate => {
+                let scale = gamma / (variance + eps).sqrt();
+                let shift = beta - mean * scale.clone();
+                ops::affine(x, scale, shift, step.relu)
+            }
+        }
+    }
+}
+
+/// The lengths of `D` axes.
+fn axes<const D: usize>(shape: &[usize]) -> [usize; D] {
+    shape.try_into().expect("validated shape")
+}
+
+fn rows_of<const D: usize>(x: Tensor<D>, rows: usize) -> Tensor<2> {
+    let len = x.shape().num_elements();
+    x.reshape([rows, len / rows])
+}
+
+fn hard_sigmoid(x: Tensor<4>) -> Tensor<4> {
+    (x + 3.0).clamp(0.0, 6.0) / 6.0
+}
+
+fn quantized<const D: usize>(
+    x: Tensor<D>,
+    scale: Option<Tensor<1>>,
+    quantizer: Quantizer,
+) -> Tensor<D> {
+    match (quantizer, scale) {
+        (Quantizer::Lsq { .. }, Some(scale)) => ops::lsq(x, scale, quantizer.code_type()),
+        (Quantizer::Lsq { .. }, None) => unreachable!("validated scale"),
+        (Quantizer::MidTreadHalf { bits, max }, _) => ops::mid_tread_half(x, bits, max),
+        (Quantizer::BinaryMean { per_channel }, _) => ops::binary_mean(x, per_channel),
+    }
+}

@@ -1,0 +1,127 @@
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use super::custom::{CustomOp, Output, Primitive, View, apply};
+use super::geometry::{ConvOptions, Windows};
+use crate::simd::vectorized;
+
+/// Depthwise convolution: every channel has its own `weight [C][1][kh][kw]`. Loops run along the channels.
+pub(super) fn depthwise(x: Primitive, weight: Primitive, options: ConvOptions) -> Tensor<4> {
+    apply(Depthwise(options), [x, weight]).0
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Depthwise(ConvOptions);
+
+impl Depthwise {
+    fn windows(&self, x: &[usize], weight: &[usize]) -> Windows {
+        let kernel = [weight[2], weight[3]];
+        Windows::new(x, kernel, self.0.stride, self.0.padding)
+    }
+}
+
+/// Calls `work(tap, input pixel, output pixel)` for all pairs that meet.
+#[inline(always)]
+fn each_tap(windows: &Windows, mut work: impl FnMut(usize, usize, usize)) {
+    for pixel in 0..windows.out_pixels() {
+        for ((ky, kx), input) in windows.taps(pixel / windows.out[1], pixel % windows.out[1]) {
+            work(ky * windows.kernel[1] + kx, input, pixel);
+        }
+    }
+}
+
+/// `[C][taps]` -> `[taps][C]`, or back with the numbers swapped.
+fn transpose(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    (0..rows * cols)
+        .map(|i| data[i % rows * cols + i / rows])
+        .collect()
+}
+
+impl CustomOp<2> for Depthwise {
+    type Saved = ();
+    const KEEP: [bool; 2] = [true, true];
+
+    fn forward(&self, [x, weight]: [View; 2]) -> Output<()> {
+        let windows = self.windows(x.shape, weight.shape);
+        let c = windows.channels;
+        let weight = transpose(weight.data, c, weight.data.len() / c);
+        let [rows, cols] = windows.out;
+        let mut out = vec![0.0; windows.images * rows * cols * c];
+        out.par_chunks_exact_mut(rows * cols * c)
+            .zip(x.data.par_chunks_exact(windows.image_len()))
+            .for_each(|(out, x)| {
+                vectorized(|| {
+                    each_tap(&windows, |tap, input, output| {
+                        let values = x[input * c..][..c].iter().zip(&weight[tap * c..][..c]);
+                        for (sum, (x, w)) in out[output * c..][..c].iter_mut().zip(values) {
+                            *sum += x * w;
+                        }
+                    });
+                });
+            });
+        Output {
+            data: out,
+            shape: vec![windows.images, rows, cols, c],
+            saved: (),
+        }
+    }
+
+    fn backward(
+        &self,
+        (): (),
+        [x, weight]: [View; 2],
+        grad: Vec<f32>,
+        wanted: [bool; 2],
+    ) -> [Option<Vec<f32>>; 2] {
+        let windows = self.windows(x.shape, weight.shape);
+        let c = windows.channels;
+        let taps = weight.data.len() / c;
+        let out = windows.out_pixels() * c;
+        let input = || {
+            let weight = transpose(weight.data, c, taps);
+            let mut result = vec![0.0; x.data.len()];
+            result
+                .par_chunks_exact_mut(windows.image_len())
+                .zip(grad.par_chunks_exact(out))
+                .for_each(|(result, grad)| {
+                    vectorized(|| {
+                        each_tap(&windows, |tap, input, output| {
+                            let values =
+                                grad[output * c..][..c].iter().zip(&weight[tap * c..][..c]);
+                            for (sum, (g, w)) in result[input * c..][..c].iter_mut().zip(values) {
+                                *sum += g * w;
+                            }
+                        });
+                    });
+                });
+            result
+        };
+        let weights = || {
+            let parts: Vec<Vec<f32>> = x
+                .data
+                .par_chunks_exact(windows.image_len())
+                .zip(grad.par_chunks_exact(out))
+                .map(|(x, grad)| {
+                    let mut sums = vec![0.0; taps * c];
+                    vectorized(|| {
+                        each_tap(&windows, |tap, input, output| {
+                            let values = x[input * c..][..c].iter().zip(&grad[output * c..][..c]);
+                            for (sum, (x, g)) in sums[tap * c..][..c].iter_mut().zip(values) {
+                                *sum += x * g;
+                            }
+                        });
+                    });
+                    sums
+                })
+                .collect();
+            let mut total = vec![0.0; taps * c];
+            for part in parts {
+                for (sum, value) in total.iter_mut().zip(part) {
+                    *sum += value;
+                }
+            }
+            transpose(&total, taps, c)
+        };
+        [wanted[0].then(input), wanted[1].then(weights)]
+    }
+}

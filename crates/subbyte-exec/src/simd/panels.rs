@@ -1,0 +1,56 @@
+use super::lanes;
+
+/// A matrix `[depth][outputs]` packed for [`super::gather`]: outputs are cut into panels of a few vector registers, and each
+/// panel holds its columns for all depths one after another, filled up with zeros.
+#[derive(Clone, Debug)]
+pub(crate) struct Panels {
+    /// Rows of the matrix.
+    pub depth: usize,
+    /// Columns of the matrix.
+    pub outputs: usize,
+    /// Columns of a full panel.
+    pub width: usize,
+    data: Vec<f32>,
+}
+
+impl Panels {
+    /// Packs the matrix whose element is `value(depth, output)`.
+    pub fn new(depth: usize, outputs: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+        let lanes = lanes();
+        let width = lanes * outputs.div_ceil(lanes).min(Self::most_vectors(lanes));
+        let mut data = Vec::with_capacity(depth * outputs.next_multiple_of(lanes));
+        for first in (0..outputs).step_by(width) {
+            let panel = (outputs - first).min(width).next_multiple_of(lanes);
+            for k in 0..depth {
+                data.extend(
+                    (first..first + panel).map(|o| if o < outputs { value(k, o) } else { 0.0 }),
+                );
+            }
+        }
+        Self {
+            depth,
+            outputs,
+            width,
+            data,
+        }
+    }
+
+    /// Vectors of a full panel: four where there are 32 registers (512-bit x86, NEON), else two.
+    pub fn most_vectors(lanes: usize) -> usize {
+        if lanes == 16 || cfg!(target_arch = "aarch64") {
+            4
+        } else {
+            2
+        }
+    }
+
+    /// First output, number of outputs and packed values of each panel.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, &[f32])> {
+        (0..self.outputs).step_by(self.width).map(|first| {
+            let count = (self.outputs - first).min(self.width);
+            let packed = count.next_multiple_of(lanes());
+            let start = first * self.depth;
+            (first, count, &self.data[start..start + packed * self.depth])
+        })
+    }
+}
