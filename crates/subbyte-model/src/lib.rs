@@ -28,7 +28,7 @@ pub use op::{
     Resampling, Resize, TestVector, Window,
 };
 pub use sbm::{
-    Item, ReadError, ReadErrorKind, SectionInfo, WriteError, itemise, read, sections, write,
+    Item, MAGIC, ReadError, ReadErrorKind, SectionInfo, WriteError, itemise, read, sections, write,
 };
 pub use subbyte_num::{CodeType, MulShift, Packed};
 pub use weights::{Multipliers, Segment, Weights};

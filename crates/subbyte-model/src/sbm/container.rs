@@ -10,7 +10,7 @@ pub(super) const VERSION: u32 = 1;
 pub(super) const HEADER: &str = "HEADER";
 
 /// Like PNG's: a byte beyond ASCII, both line ends and an end-of-file mark show files that were sent as text.
-const MAGIC: [u8; 8] = *b"\x89SBM\r\n\x1a\n";
+pub const MAGIC: [u8; 8] = *b"\x89SBM\r\n\x1a\n";
 const HEADER_BYTES: usize = 28;
 const ENTRY_BYTES: usize = 32;
 const NAME_BYTES: usize = 12;

@@ -19,7 +19,7 @@ use crate::{MAX_NODES, Model};
 use bill::Bill;
 pub use bill::Item;
 use container::NAMES;
-pub use container::SectionInfo;
+pub use container::{MAGIC, SectionInfo};
 use cursor::Cursor;
 pub use error::{ReadError, ReadErrorKind, WriteError};
 use nodes::{Cursors, Sinks};

@@ -1,0 +1,100 @@
+use burn::tensor::Device;
+use subbyte_data::{Dataset, Geometry};
+use subbyte_engine::{Observed, Options, Plan};
+use subbyte_exec::evaluate::IntegerNetwork;
+use subbyte_exec::{Images, Network};
+use subbyte_graph::Graph;
+use subbyte_model::Model;
+use subbyte_model::reference::Value;
+
+use crate::accuracy::prediction;
+use crate::measure::{CHUNK, check};
+use crate::{Accuracy, Error};
+
+/// How far the evaluation of a network and its integer model agree. Expected: nothing differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// Accuracy of the evaluation.
+    pub evaluated: Accuracy,
+    /// Accuracy of the integer model.
+    pub integer: Accuracy,
+    /// Codes that were compared, of every tensor between two layers of every image.
+    pub codes: u64,
+    /// Codes that differ.
+    pub differing_codes: u64,
+    /// Images whose predicted classes differ.
+    pub differing_predictions: u64,
+    /// Images whose predicted classes differ between the model and the float forward that training uses. It computes the same
+    /// network in f32, so sums that lie next to a threshold may fall on its other side.
+    pub differing_float_predictions: u64,
+}
+
+/// Runs all of `data` through the evaluation of `graph` and through `model` and compares every code; `progress` is told how many
+/// images are done.
+///
+/// # Errors
+/// If the graph has float parts, or the data do not fit.
+pub fn compare(
+    graph: &Graph,
+    model: &Model,
+    data: &Dataset,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Agreement, Error> {
+    let network = IntegerNetwork::new(graph, &Device::flex())?;
+    check(network.image_bytes(), network.classes(), data)?;
+    let float = Network::new(graph, &Device::flex())?;
+    let Geometry {
+        height,
+        width,
+        colours,
+    } = data.geometry();
+    let plan = Plan::new(
+        model,
+        Options {
+            fuse: false,
+            ..Options::default()
+        },
+    )?;
+    let mut arena = plan.arena();
+    let mut agreement = Agreement::default();
+    let batches = data.images().chunks(CHUNK * network.image_bytes());
+    for (images, labels) in batches.zip(data.labels().chunks(CHUNK)) {
+        let evaluated = network.trace(images);
+        let batch = Images::new(images.to_vec(), [labels.len(), height, width, colours]);
+        let float: Vec<f32> = float.predict(&batch)?.into_data().iter::<f32>().collect();
+        let float = float.chunks(network.classes());
+        let images = images.chunks(network.image_bytes());
+        for (((image, values), float), &label) in images.zip(evaluated).zip(float).zip(labels) {
+            let logits = plan.observe(&mut arena, image, &mut |node, seen| {
+                let (codes, differing) = differences(&values[node], seen);
+                agreement.codes += codes;
+                agreement.differing_codes += differing;
+            })?;
+            let Some(Value::Sums(expected)) = values.last() else {
+                unreachable!("the last node is the output")
+            };
+            agreement.evaluated.add(expected, label.into());
+            agreement.integer.add(logits, label.into());
+            let differs = prediction(expected) != prediction(logits);
+            agreement.differing_predictions += u64::from(differs);
+            let differs = prediction(float) != prediction(logits);
+            agreement.differing_float_predictions += u64::from(differs);
+        }
+        progress(agreement.integer.images);
+    }
+    Ok(agreement)
+}
+
+/// Codes compared and codes that differ, in one tensor; tensors of sums are compared through the codes made of them.
+fn differences(evaluated: &Value, seen: Observed<'_>) -> (u64, u64) {
+    match (evaluated, seen) {
+        (Value::Codes(a), Observed::Codes(b)) => {
+            let differing = a.iter().zip(b).filter(|(a, b)| a != b).count();
+            (
+                a.len() as u64,
+                (differing + a.len().abs_diff(b.len())) as u64,
+            )
+        }
+        _ => (0, 0),
+    }
+}
