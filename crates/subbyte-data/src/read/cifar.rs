@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// What CIFAR is recognised by.
 pub(crate) const LOOKED_FOR: &str =
-    "CIFAR-10: data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or cifar-10-binary.tar.gz
-  CIFAR-100: train.bin and test.bin, or cifar-100-binary.tar.gz";
+    "CIFAR-10: a directory with data_batch_1.bin .. data_batch_5.bin and test_batch.bin, or cifar-10-binary.tar.gz
+  CIFAR-100: a directory with train.bin and test.bin, or cifar-100-binary.tar.gz";
 
 const GEOMETRY: Geometry = Geometry {
     height: 32,

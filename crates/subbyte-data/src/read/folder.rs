@@ -12,8 +12,8 @@ use std::{
 };
 
 /// What a folder of images is recognised by.
-pub(crate) const LOOKED_FOR: &str = "Images: a folder for each class with .jpg, .jpeg, .png or .webp files, \
-     or train/ and test/ (or val/) with such folders";
+pub(crate) const LOOKED_FOR: &str = "Images: a directory with a folder for each class, which has .jpg, .jpeg, .png or .webp files, \
+     or with train/ and test/ (or val/) that have such folders";
 
 const READ: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 

@@ -9,8 +9,7 @@ use std::{
 };
 
 /// What a directory of IDX files is recognised by.
-pub(crate) const LOOKED_FOR: &str =
-    "MNIST or Fashion-MNIST: {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz";
+pub(crate) const LOOKED_FOR: &str = "MNIST or Fashion-MNIST: a directory with {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz";
 
 /// Names of the classes, one a line, where they are not MNIST's ten digits.
 const CLASS_NAMES: &str = "classes.txt";
