@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::columns::Columns;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
-use crate::simd::vectorized;
+use crate::simd::vectorize;
 
 /// `x * scale + shift` per channel of `x [N][H][W][C]`, then the ReLU if `relu`: a batch norm with fixed statistics.
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tensor<4> {
@@ -34,16 +34,7 @@ pub(super) fn forward(x: &[f32], scale: &[f32], shift: &[f32], relu: bool) -> Ve
     let mut out = vec![0.0; x.len()];
     out.par_chunks_mut(columns.chunk)
         .zip(x.par_chunks(columns.chunk))
-        .for_each(|(out, x)| {
-            vectorized(|| {
-                for (out, x) in out.chunks_mut(columns.wide).zip(x.chunks(columns.wide)) {
-                    for (((out, x), scale), shift) in out.iter_mut().zip(x).zip(&scale).zip(&shift)
-                    {
-                        *out = line(*x, *scale, *shift).max(floor);
-                    }
-                }
-            });
-        });
+        .for_each(|(out, x)| lines(x, &scale, &shift, floor, out));
     out
 }
 
@@ -56,6 +47,50 @@ pub(super) fn floor(relu: bool) -> f32 {
 #[inline(always)]
 pub(super) fn line(x: f32, scale: f32, shift: f32) -> f32 {
     x * scale + shift
+}
+
+vectorize! {
+    /// `out = max(x * scale + shift, floor)` over wide rows.
+    fn lines<'a>(x: &'a [f32], scale: &'a [f32], shift: &'a [f32], floor: f32, out: &'a mut [f32]) -> () {
+        for (out, x) in out.chunks_mut(scale.len()).zip(x.chunks(scale.len())) {
+            for (((out, x), scale), shift) in out.iter_mut().zip(x).zip(scale).zip(shift) {
+                *out = line(*x, *scale, *shift).max(floor);
+            }
+        }
+    }
+
+    /// Adds the gradients that pass, times `x` and alone, to two wide rows.
+    fn line_sums<'a>(
+        x: &'a [f32],
+        grad: &'a [f32],
+        scale: &'a [f32],
+        shift: &'a [f32],
+        floor: f32,
+        products: &'a mut [f32],
+        sums: &'a mut [f32],
+    ) -> () {
+        for (grad, x) in grad.chunks(scale.len()).zip(x.chunks(scale.len())) {
+            let n = grad.len();
+            let (x, scale, shift) = (&x[..n], &scale[..n], &shift[..n]);
+            let (products, sums) = (&mut products[..n], &mut sums[..n]);
+            for i in 0..n {
+                let passes = line(x[i], scale[i], shift[i]) > floor;
+                let g = if passes { grad[i] } else { 0.0 };
+                products[i] += g * x[i];
+                sums[i] += g;
+            }
+        }
+    }
+
+    /// Replaces the output's gradients by those of `x`.
+    fn line_grads<'a>(x: &'a [f32], scale: &'a [f32], shift: &'a [f32], floor: f32, grad: &'a mut [f32]) -> () {
+        for (grad, x) in grad.chunks_mut(scale.len()).zip(x.chunks(scale.len())) {
+            for (((g, x), scale), shift) in grad.iter_mut().zip(x).zip(scale).zip(shift) {
+                let passes = line(*x, *scale, *shift) > floor;
+                *g = if passes { *g * scale } else { 0.0 };
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,35 +121,12 @@ impl CustomOp<3> for Affine {
         let (scale, shift) = (columns.repeat(scale.data), columns.repeat(shift.data));
         let floor = floor(self.relu);
         let [products, sums] = columns.sums(&grad, |start, grad, [products, sums]| {
-            vectorized(|| {
-                let x = x.data[start..][..grad.len()].chunks(columns.wide);
-                for (grad, x) in grad.chunks(columns.wide).zip(x) {
-                    let n = grad.len();
-                    let (x, scale, shift) = (&x[..n], &scale[..n], &shift[..n]);
-                    let (products, sums) = (&mut products[..n], &mut sums[..n]);
-                    for i in 0..n {
-                        let passes = line(x[i], scale[i], shift[i]) > floor;
-                        let g = if passes { grad[i] } else { 0.0 };
-                        products[i] += g * x[i];
-                        sums[i] += g;
-                    }
-                }
-            });
+            let x = &x.data[start..][..grad.len()];
+            line_sums(x, grad, &scale, &shift, floor, products, sums);
         });
         grad.par_chunks_mut(columns.chunk)
             .zip(x.data.par_chunks(columns.chunk))
-            .for_each(|(grad, x)| {
-                vectorized(|| {
-                    for (grad, x) in grad.chunks_mut(columns.wide).zip(x.chunks(columns.wide)) {
-                        for (((g, x), scale), shift) in
-                            grad.iter_mut().zip(x).zip(&scale).zip(&shift)
-                        {
-                            let passes = line(*x, *scale, *shift) > floor;
-                            *g = if passes { *g * scale } else { 0.0 };
-                        }
-                    }
-                });
-            });
+            .for_each(|(grad, x)| line_grads(x, &scale, &shift, floor, grad));
         let narrow = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
         [Some(grad), Some(narrow(products)), Some(narrow(sums))]
     }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use super::affine;
 use super::columns::Columns;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
-use crate::simd::vectorized;
+use crate::simd::vectorize;
 
 /// Mean and biased variance of each channel over one batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,18 +75,7 @@ fn statistics(x: &[f32], channels: usize) -> BatchStatistics {
     let columns = Columns::new(channels);
     let shift = columns.repeat(&x[..channels]);
     let [sum, squares] = columns.sums(x, |_, rows, [sum, squares]| {
-        vectorized(|| {
-            for row in rows.chunks(columns.wide) {
-                let n = row.len();
-                let (sum, squares) = (&mut sum[..n], &mut squares[..n]);
-                let shift = &shift[..n];
-                for i in 0..n {
-                    let distance = row[i] - shift[i];
-                    sum[i] += distance;
-                    squares[i] += distance * distance;
-                }
-            }
-        });
+        moments(rows, &shift, sum, squares);
     });
     let count = x.len() / channels;
     let mean = |c: usize| sum[c] / count as f64;
@@ -129,6 +118,67 @@ impl BatchNorm {
     }
 }
 
+vectorize! {
+    /// Adds distances from `shift` and their squares to two wide rows.
+    fn moments<'a>(x: &'a [f32], shift: &'a [f32], sum: &'a mut [f32], squares: &'a mut [f32]) -> () {
+        for row in x.chunks(shift.len()) {
+            let n = row.len();
+            let (shift, sum, squares) = (&shift[..n], &mut sum[..n], &mut squares[..n]);
+            for i in 0..n {
+                let distance = row[i] - shift[i];
+                sum[i] += distance;
+                squares[i] += distance * distance;
+            }
+        }
+    }
+
+    /// Adds the gradients that pass, alone and times the distance from the mean, to two wide rows; `wide` holds scales, shifts
+    /// and means.
+    fn gradient_sums<'a>(
+        x: &'a [f32],
+        grad: &'a [f32],
+        wide: &'a [Vec<f32>; 3],
+        floor: f32,
+        sum: &'a mut [f32],
+        products: &'a mut [f32],
+    ) -> () {
+        let [scale, shift, mean] = wide;
+        for (grad, x) in grad.chunks(scale.len()).zip(x.chunks(scale.len())) {
+            let n = grad.len();
+            let (x, mean, scale, shift) = (&x[..n], &mean[..n], &scale[..n], &shift[..n]);
+            let (sum, products) = (&mut sum[..n], &mut products[..n]);
+            for i in 0..n {
+                let passes = affine::line(x[i], scale[i], shift[i]) > floor;
+                let g = if passes { grad[i] } else { 0.0 };
+                sum[i] += g;
+                products[i] += g * (x[i] - mean[i]);
+            }
+        }
+    }
+
+    /// Replaces the output's gradients by `scale * g + slope * x + offset`, with `g` the gradient that passes.
+    fn input_gradients<'a>(
+        x: &'a [f32],
+        wide: &'a [Vec<f32>; 3],
+        lines: &'a [Vec<f32>; 2],
+        floor: f32,
+        grad: &'a mut [f32],
+    ) -> () {
+        let [scale, shift, _] = wide;
+        let [slope, offset] = lines;
+        for (grad, x) in grad.chunks_mut(scale.len()).zip(x.chunks(scale.len())) {
+            let n = grad.len();
+            let (x, scale, shift) = (&x[..n], &scale[..n], &shift[..n]);
+            let (slope, offset) = (&slope[..n], &offset[..n]);
+            for i in 0..n {
+                let passes = affine::line(x[i], scale[i], shift[i]) > floor;
+                let g = if passes { grad[i] } else { 0.0 };
+                grad[i] = scale[i] * g + affine::line(x[i], slope[i], offset[i]);
+            }
+        }
+    }
+}
+
 impl CustomOp<3> for BatchNorm {
     type Saved = BatchStatistics;
     const KEEP: [bool; 3] = [true, true, true];
@@ -157,24 +207,10 @@ impl CustomOp<3> for BatchNorm {
         } = self.lines(&saved, gamma.data, beta.data);
         let columns = Columns::new(gamma.data.len());
         let floor = affine::floor(self.relu);
-        let (wide_scale, wide_shift) = (columns.repeat(&scale), columns.repeat(&shift));
-        let wide_mean = columns.repeat(&saved.mean);
+        let wide = [&scale, &shift, &saved.mean].map(|values| columns.repeat(values));
         let [sum, products] = columns.sums(&grad, |start, grad, [sum, products]| {
-            vectorized(|| {
-                let x = x.data[start..][..grad.len()].chunks(columns.wide);
-                for (grad, x) in grad.chunks(columns.wide).zip(x) {
-                    let n = grad.len();
-                    let (x, mean) = (&x[..n], &wide_mean[..n]);
-                    let (scale, shift) = (&wide_scale[..n], &wide_shift[..n]);
-                    let (sum, products) = (&mut sum[..n], &mut products[..n]);
-                    for i in 0..n {
-                        let passes = affine::line(x[i], scale[i], shift[i]) > floor;
-                        let g = if passes { grad[i] } else { 0.0 };
-                        sum[i] += g;
-                        products[i] += g * (x[i] - mean[i]);
-                    }
-                }
-            });
+            let x = &x.data[start..][..grad.len()];
+            gradient_sums(x, grad, &wide, floor, sum, products);
         });
 
         // With m = sum / count and p = sum of g * (x - mean) / count:
@@ -189,24 +225,10 @@ impl CustomOp<3> for BatchNorm {
             .clone()
             .map(|c| -scale[c] * (sum[c] / count) as f32 - slope[c] * saved.mean[c])
             .collect();
-        let (slope, offset) = (columns.repeat(&slope), columns.repeat(&offset));
+        let lines = [slope, offset].map(|values| columns.repeat(&values));
         grad.par_chunks_mut(columns.chunk)
             .zip(x.data.par_chunks(columns.chunk))
-            .for_each(|(grad, x)| {
-                vectorized(|| {
-                    for (grad, x) in grad.chunks_mut(columns.wide).zip(x.chunks(columns.wide)) {
-                        let n = grad.len();
-                        let x = &x[..n];
-                        let (scale, shift) = (&wide_scale[..n], &wide_shift[..n]);
-                        let (slope, offset) = (&slope[..n], &offset[..n]);
-                        for i in 0..n {
-                            let passes = affine::line(x[i], scale[i], shift[i]) > floor;
-                            let g = if passes { grad[i] } else { 0.0 };
-                            grad[i] = scale[i] * g + affine::line(x[i], slope[i], offset[i]);
-                        }
-                    }
-                });
-            });
+            .for_each(|(grad, x)| input_gradients(x, &wide, &lines, floor, grad));
         let gamma_grad = channels
             .map(|c| (products[c] * f64::from(inverse[c])) as f32)
             .collect();

@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::geometry::{ConvOptions, Windows};
-use crate::simd::vectorized;
+use crate::simd::vectorize;
 
 /// Depthwise convolution: every channel has its own `weight [C][1][kh][kw]`. Loops run along the channels.
 pub(super) fn depthwise(x: Primitive, weight: Primitive, options: ConvOptions) -> Tensor<4> {
@@ -20,12 +20,31 @@ impl Depthwise {
     }
 }
 
-/// Calls `work(tap, input pixel, output pixel)` for all pairs that meet.
-#[inline(always)]
-fn each_tap(windows: &Windows, mut work: impl FnMut(usize, usize, usize)) {
-    for pixel in 0..windows.out_pixels() {
-        for ((ky, kx), input) in windows.taps(pixel / windows.out[1], pixel % windows.out[1]) {
-            work(ky * windows.kernel[1] + kx, input, pixel);
+/// A tap, the input pixel below it and the output pixel: which of them an array of channels belongs to.
+const TAP: usize = 0;
+const INPUT: usize = 1;
+const OUTPUT: usize = 2;
+
+vectorize! {
+    /// For every tap that meets an input pixel, adds the products of two arrays' channels to the third one's; `of` says what each
+    /// array belongs to.
+    fn add_products<'a>(
+        windows: &'a Windows,
+        of: [usize; 3],
+        a: &'a [f32],
+        b: &'a [f32],
+        sums: &'a mut [f32],
+    ) -> () {
+        let c = windows.channels;
+        for pixel in 0..windows.out_pixels() {
+            for ((ky, kx), input) in windows.taps(pixel / windows.out[1], pixel % windows.out[1]) {
+                let meeting = [ky * windows.kernel[1] + kx, input, pixel];
+                let [a_at, b_at, sum_at] = of.map(|what| meeting[what] * c);
+                let products = a[a_at..][..c].iter().zip(&b[b_at..][..c]);
+                for (sum, (a, b)) in sums[sum_at..][..c].iter_mut().zip(products) {
+                    *sum += a * b;
+                }
+            }
         }
     }
 }
@@ -49,16 +68,7 @@ impl CustomOp<2> for Depthwise {
         let mut out = vec![0.0; windows.images * rows * cols * c];
         out.par_chunks_exact_mut(rows * cols * c)
             .zip(x.data.par_chunks_exact(windows.image_len()))
-            .for_each(|(out, x)| {
-                vectorized(|| {
-                    each_tap(&windows, |tap, input, output| {
-                        let values = x[input * c..][..c].iter().zip(&weight[tap * c..][..c]);
-                        for (sum, (x, w)) in out[output * c..][..c].iter_mut().zip(values) {
-                            *sum += x * w;
-                        }
-                    });
-                });
-            });
+            .for_each(|(out, x)| add_products(&windows, [INPUT, TAP, OUTPUT], x, &weight, out));
         Output {
             data: out,
             shape: vec![windows.images, rows, cols, c],
@@ -84,15 +94,7 @@ impl CustomOp<2> for Depthwise {
                 .par_chunks_exact_mut(windows.image_len())
                 .zip(grad.par_chunks_exact(out))
                 .for_each(|(result, grad)| {
-                    vectorized(|| {
-                        each_tap(&windows, |tap, input, output| {
-                            let values =
-                                grad[output * c..][..c].iter().zip(&weight[tap * c..][..c]);
-                            for (sum, (g, w)) in result[input * c..][..c].iter_mut().zip(values) {
-                                *sum += g * w;
-                            }
-                        });
-                    });
+                    add_products(&windows, [OUTPUT, TAP, INPUT], grad, &weight, result);
                 });
             result
         };
@@ -103,14 +105,7 @@ impl CustomOp<2> for Depthwise {
                 .zip(grad.par_chunks_exact(out))
                 .map(|(x, grad)| {
                     let mut sums = vec![0.0; taps * c];
-                    vectorized(|| {
-                        each_tap(&windows, |tap, input, output| {
-                            let values = x[input * c..][..c].iter().zip(&grad[output * c..][..c]);
-                            for (sum, (x, g)) in sums[tap * c..][..c].iter_mut().zip(values) {
-                                *sum += x * g;
-                            }
-                        });
-                    });
+                    add_products(&windows, [INPUT, OUTPUT, TAP], x, grad, &mut sums);
                     sums
                 })
                 .collect();

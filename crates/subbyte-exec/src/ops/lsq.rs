@@ -4,7 +4,7 @@ use subbyte_num::CodeType;
 
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::ste::straight_through;
-use crate::simd::{LaneSum, vectorized};
+use crate::simd::{SUMS, vectorize};
 
 /// Values that one parallel task handles at least.
 const CHUNK: usize = 1 << 14;
@@ -68,21 +68,27 @@ impl Lsq {
     pub fn damping(self, count: usize) -> f32 {
         1.0 / (count as f32 * self.high).sqrt()
     }
+}
 
-    /// Replaces the gradient of one step's quantized values by that of the values; returns the step's undamped gradient.
-    fn backward_chunk(self, x: &[f32], grad: &mut [f32], scale: f32) -> f32 {
-        vectorized(|| {
-            let mut sum = LaneSum::default();
-            sum.add_zip(x, grad, |x, g| {
+vectorize! {
+    fn quantize<'a>(lsq: Lsq, x: &'a [f32], scale: f32, out: &'a mut [f32]) -> () {
+        for (out, x) in out.iter_mut().zip(x) {
+            *out = lsq.level(x / scale) * scale;
+        }
+    }
+
+    /// Replaces the gradients of one step's quantized values by those of the values; returns the step's undamped gradient.
+    fn gradients<'a>(lsq: Lsq, x: &'a [f32], scale: f32, grad: &'a mut [f32]) -> f32 {
+        let mut sums = [0.0; SUMS];
+        for (x, grad) in x.chunks(SUMS).zip(grad.chunks_mut(SUMS)) {
+            for ((sum, x), g) in sums.iter_mut().zip(x).zip(grad) {
                 let ratio = x / scale;
-                let inside = self.inside(ratio);
-                let slope = self.level(ratio) - if inside { ratio } else { 0.0 };
-                let term = *g * slope;
+                let inside = lsq.inside(ratio);
+                *sum += *g * (lsq.level(ratio) - if inside { ratio } else { 0.0 });
                 *g = if inside { *g } else { 0.0 };
-                term
-            });
-            sum.total()
-        })
+            }
+        }
+        sums.iter().sum()
     }
 }
 
@@ -100,13 +106,7 @@ impl CustomOp<2> for Lsq {
             .for_each(|((out, x), &scale)| {
                 out.par_chunks_mut(CHUNK)
                     .zip(x.par_chunks(CHUNK))
-                    .for_each(|(out, x)| {
-                        vectorized(|| {
-                            for (out, x) in out.iter_mut().zip(x) {
-                                *out = self.level(x / scale) * scale;
-                            }
-                        });
-                    });
+                    .for_each(|(out, x)| quantize(*self, x, scale, out));
             });
         Output {
             data: out,
@@ -134,7 +134,7 @@ impl CustomOp<2> for Lsq {
                 let parts: Vec<f32> = grad
                     .par_chunks_mut(CHUNK)
                     .zip(x.par_chunks(CHUNK))
-                    .map(|(grad, x)| self.backward_chunk(x, grad, scale))
+                    .map(|(grad, x)| gradients(*self, x, scale, grad))
                     .collect();
                 let sum: f64 = parts.into_iter().map(f64::from).sum();
                 sum as f32 * damping

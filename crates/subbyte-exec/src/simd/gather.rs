@@ -109,10 +109,18 @@ impl Panel<'_> {
                 }
                 depth += run.len;
             }
-            for p in 0..P.min(pixels - first) {
-                let out = &mut dst[target[p]..][..outputs];
-                for (values, sum) in out.chunks_mut(S::F32_LANES).zip(sums[p]) {
-                    simd.partial_store_f32s(values, sum);
+            // Loops have fixed lengths, else the sums would live in memory.
+            for p in 0..P {
+                if first + p < pixels {
+                    let out = &mut dst[target[p]..][..outputs];
+                    let (whole, rest) = S::as_mut_simd_f32s(out);
+                    for v in 0..V {
+                        if v < whole.len() {
+                            whole[v] = sums[p][v];
+                        } else {
+                            simd.partial_store_f32s(rest, sums[p][v]);
+                        }
+                    }
                 }
             }
         }

@@ -7,15 +7,16 @@ mod gather;
 mod outer;
 mod panels;
 mod scratch;
-mod sums;
 
 pub(crate) use gather::gather;
 pub(crate) use outer::outer;
 pub(crate) use panels::Panels;
 pub(crate) use scratch::with_scratch;
-pub(crate) use sums::LaneSum;
 
 use pulp::{Arch, Simd, WithSimd};
+
+/// Partial sums that are kept side by side, so that a long sum vectorizes in one order on every machine.
+pub(crate) const SUMS: usize = 16;
 
 /// A rectangle of pixels: pixel `(r, c)` starts `r * row + c * col` after `start`.
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +53,27 @@ pub(crate) fn lanes() -> usize {
     Arch::new().dispatch(Lanes)
 }
 
-/// Runs `work` compiled for the widest vectors of this machine. Loops inside `work` are vectorized by the compiler, which
-/// keeps the order of floating-point operations, so the result is the same on every machine.
-#[inline(always)]
-pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(work)
+/// Defines functions that are compiled for the widest vectors of this machine. The compiler vectorizes their loops and keeps the
+/// order of floating-point operations, so results are the same on every machine.
+macro_rules! vectorize {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$life:lifetime>(
+        $($arg:ident: $ty:ty),* $(,)?
+    ) -> $ret:ty $body:block)*) => {$(
+        $(#[$meta])*
+        $vis fn $name<$life>($($arg: $ty),*) -> $ret {
+            struct Call<$life> {
+                $($arg: $ty,)*
+            }
+            impl<$life> ::pulp::WithSimd for Call<$life> {
+                type Output = $ret;
+                #[inline(always)]
+                fn with_simd<S: ::pulp::Simd>(self, _: S) -> $ret {
+                    let Self { $($arg),* } = self;
+                    $body
+                }
+            }
+            ::pulp::Arch::new().dispatch(Call { $($arg),* })
+        }
+    )*};
 }
+pub(crate) use vectorize;

@@ -133,10 +133,13 @@ impl Strip<'_> {
             }
         }
         let all = S::as_mut_simd_f32s(self.sums).0;
-        for r in skip..R {
-            let row = &mut all[(depth + r) * vectors + first..][..V];
-            for v in 0..V {
-                row[v] = simd.add_f32s(row[v], sums[r][v]);
+        // The loop has a fixed length, else the sums would live in memory.
+        for r in 0..R {
+            if r >= skip {
+                let row = &mut all[(depth + r) * vectors + first..][..V];
+                for v in 0..V {
+                    row[v] = simd.add_f32s(row[v], sums[r][v]);
+                }
             }
         }
     }
