@@ -57,6 +57,14 @@ impl Checkpoint {
         Ok(sbg::save(path, &self.graph, &extras)?)
     }
 
+    /// What is kept of a run that is over: all but the optimizer's memory.
+    pub(crate) fn finished(self) -> Self {
+        Self {
+            optimizer: OptimizerState::default(),
+            ..self
+        }
+    }
+
     /// Reads a checkpoint or a finished network.
     ///
     /// # Errors

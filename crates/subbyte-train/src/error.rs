@@ -28,6 +28,9 @@ pub enum TrainError {
     /// The data are missing, damaged or unsuitable.
     #[error(transparent)]
     Data(#[from] subbyte_data::Error),
+    /// The network cannot be run on the images.
+    #[error(transparent)]
+    Exec(#[from] subbyte_exec::ExecError),
     /// The loss is not a number or infinite.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}, at learning rate {learning_rate:.3e}; \
