@@ -1,4 +1,4 @@
-use subbyte_graph::{Graph, NodeId, Op, Shape};
+use subbyte_graph::{Graph, NodeId, Op, Quantizer, Shape};
 
 /// A graph as steps in order, with the moment at which each tensor is no longer needed.
 #[derive(Clone, Debug)]
@@ -6,15 +6,18 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// One operator, with the ReLU behind it where `relu` is set.
+/// One operator, with the ReLU and the quantizer behind it that it takes along, or a quantizer with the ReLU before it.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     /// The node whose tensor is made.
     pub node: NodeId,
-    pub op: Op,
-    /// The node of `op`; another than `node` only where a ReLU is taken along.
+    /// The node of `op`; another than `node` where a batch norm takes others along.
     pub op_node: NodeId,
+    pub op: Op,
+    /// Whether a ReLU is taken along.
     pub relu: bool,
+    /// Quantizer that a batch norm takes along; the last input is its scale.
+    pub quantizer: Option<Quantizer>,
     pub inputs: Vec<NodeId>,
     /// Shape of the second input where that is a parameter: weight or table.
     pub weight: Vec<usize>,
@@ -23,42 +26,74 @@ pub(super) struct Step {
 }
 
 impl Plan {
-    /// Plans a valid graph; with `fuse` a batch norm takes the ReLU that alone reads it.
+    /// Plans a valid graph; with `fuse` a step may cover several nodes, at the place of the last one.
     pub fn new(graph: &Graph, shapes: &[Shape], fuse: bool) -> Self {
         let consumers = graph.consumers();
-        let fused_relu = |id: NodeId| match consumers[id][..] {
-            [relu]
-                if fuse
-                    && matches!(graph.nodes[id].op, Op::BatchNorm { .. })
-                    && graph.nodes[relu].op == Op::Relu
-                    && !graph.outputs.contains(&id) =>
-            {
-                Some(relu)
-            }
-            _ => None,
-        };
+        // Whether nothing else sees what node `id` makes.
+        let alone = |id: NodeId| fuse && consumers[id].len() == 1 && !graph.outputs.contains(&id);
+        let mut covered = vec![false; graph.nodes.len()];
         let mut steps: Vec<Step> = Vec::with_capacity(graph.nodes.len());
-        for (id, node) in graph.nodes.iter().enumerate() {
-            if node.op == Op::Relu && fused_relu(node.inputs[0]).is_some() {
+        for (id, node) in graph.nodes.iter().enumerate().rev() {
+            if covered[id] {
                 continue;
             }
-            let relu = fused_relu(id);
             let weight = node.inputs.get(1).map(|&input| &shapes[input]);
-            steps.push(Step {
-                node: relu.unwrap_or(id),
-                op: node.op.clone(),
+            let mut step = Step {
+                node: id,
                 op_node: id,
-                relu: relu.is_some(),
+                op: node.op.clone(),
+                relu: false,
+                quantizer: None,
                 inputs: node.inputs.clone(),
                 weight: weight.map_or_else(Vec::new, |shape| shape.dims().to_vec()),
                 frees: Vec::new(),
-            });
+            };
+            let quantizer = match node.op {
+                Op::Quantize(lsq @ Quantizer::Lsq { .. })
+                    if shapes[node.inputs[1]].elements() == 1 =>
+                {
+                    Some(lsq)
+                }
+                _ => None,
+            };
+            let unsigned = quantizer.is_some_and(|lsq| lsq.code_type().min_level() == 0);
+            let mut source = id;
+            if unsigned {
+                let before = node.inputs[0];
+                if graph.nodes[before].op == Op::Relu && alone(before) {
+                    source = before;
+                    covered[before] = true;
+                    step.relu = true;
+                    step.inputs[0] = graph.nodes[before].inputs[0];
+                }
+            }
+            if quantizer.is_some() || node.op == Op::Relu {
+                let norm = graph.nodes[source].inputs[0];
+                if let Op::BatchNorm { .. } = graph.nodes[norm].op
+                    && alone(norm)
+                {
+                    covered[norm] = true;
+                    step.op_node = norm;
+                    step.op = graph.nodes[norm].op.clone();
+                    step.relu |= node.op == Op::Relu;
+                    step.quantizer = quantizer;
+                    let scale = node.inputs.get(1).copied();
+                    step.inputs = graph.nodes[norm]
+                        .inputs
+                        .iter()
+                        .copied()
+                        .chain(scale)
+                        .collect();
+                }
+            }
+            steps.push(step);
         }
         let mut needed = vec![false; graph.nodes.len()];
         for &output in &graph.outputs {
             needed[output] = true;
         }
-        for step in steps.iter_mut().rev() {
+        // Still from the last step to the first.
+        for step in &mut steps {
             for &input in &step.inputs {
                 if !needed[input] {
                     needed[input] = true;
@@ -66,6 +101,7 @@ impl Plan {
                 }
             }
         }
+        steps.reverse();
         Self { steps }
     }
 }

@@ -59,7 +59,9 @@ impl<'a> Run<'a> {
     /// Forgets what no later step reads.
     pub fn free(&mut self, step: &Step) {
         for &id in &step.frees {
-            self.values[id] = None;
+            if let Some(Value::Feature(tensor)) = self.values[id].take() {
+                ops::recycle(tensor);
+            }
         }
     }
 
@@ -120,11 +122,11 @@ impl<'a> Run<'a> {
         let input = self.values[step.inputs[0]].clone();
         let scale = step.inputs.get(1).map(|&id| self.parameter(id));
         match input.expect("validated input") {
-            Value::Feature(x) => Value::Feature(quantized(x, scale, quantizer)),
+            Value::Feature(x) => Value::Feature(quantized(x, scale, quantizer, step.relu)),
             Value::Parameter(x) => {
                 let [len] = x.dims();
                 let rows = self.first_axis(step.inputs[0]);
-                let x = quantized(rows_of(x, rows), scale, quantizer);
+                let x = quantized(rows_of(x, rows), scale, quantizer, false);
                 Value::Parameter(x.reshape([len]))
             }
         }
@@ -175,7 +177,7 @@ impl<'a> Run<'a> {
             Op::MaxPool(window) => ops::max_pool(x(), *window),
             Op::AvgPool(window) => ops::avg_pool(x(), *window),
             Op::GlobalAvgPool => ops::global_avg_pool(x()),
-            Op::Add => x() + self.feature(step.inputs[1]),
+            Op::Add => ops::add(x(), self.feature(step.inputs[1])),
             Op::Mul => x() * self.feature(step.inputs[1]),
             Op::Concat => {
                 let all = step.inputs.iter().map(|&id| self.feature(id));
@@ -233,16 +235,30 @@ impl<'a> Run<'a> {
     fn batch_norm(&mut self, step: &Step, eps: f32) -> Tensor<4> {
         let x = self.feature(step.inputs[0]);
         let [gamma, beta, mean, variance] = [1, 2, 3, 4].map(|i| self.parameter(step.inputs[i]));
+        let quantizer = step.quantizer.zip(step.inputs.get(5));
+        let quantizer = quantizer.map(|(quantizer, &scale)| (quantizer, self.parameter(scale)));
         match self.mode {
             Mode::Train => {
-                let (out, statistics) = ops::batch_norm(x, gamma, beta, eps, step.relu);
+                let (out, statistics) = match quantizer {
+                    Some((quantizer, scale)) => {
+                        let parameters = [gamma, beta, scale];
+                        ops::batch_norm_lsq(x, parameters, eps, step.relu, quantizer.code_type())
+                    }
+                    None => ops::batch_norm(x, gamma, beta, eps, step.relu),
+                };
                 self.statistics.push((step.op_node, statistics));
                 out
             }
             Mode::Evaluate => {
                 let scale = gamma / (variance + eps).sqrt();
                 let shift = beta - mean * scale.clone();
-                ops::affine(x, scale, shift, step.relu)
+                match quantizer {
+                    Some((quantizer, step_size)) => {
+                        let x = ops::affine(x, scale, shift, false);
+                        quantized(x, Some(step_size), quantizer, step.relu)
+                    }
+                    None => ops::affine(x, scale, shift, step.relu),
+                }
             }
         }
     }
@@ -262,12 +278,17 @@ fn hard_sigmoid(x: Tensor<4>) -> Tensor<4> {
     (x + 3.0).clamp(0.0, 6.0) / 6.0
 }
 
+/// The quantizer's values of `x`, or of `max(x, 0)` with `relu`.
 fn quantized<const D: usize>(
     x: Tensor<D>,
     scale: Option<Tensor<1>>,
     quantizer: Quantizer,
+    relu: bool,
 ) -> Tensor<D> {
     match (quantizer, scale) {
+        (Quantizer::Lsq { .. }, Some(scale)) if relu => {
+            ops::relu_lsq(x, scale, quantizer.code_type())
+        }
         (Quantizer::Lsq { .. }, Some(scale)) => ops::lsq(x, scale, quantizer.code_type()),
         (Quantizer::Lsq { .. }, None) => unreachable!("validated scale"),
         (Quantizer::MidTreadHalf { bits, max }, _) => ops::mid_tread_half(x, bits, max),

@@ -1,6 +1,7 @@
 use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 
+use super::buffers;
 use super::columns::Columns;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use crate::simd::vectorize;
@@ -31,7 +32,7 @@ pub(super) fn forward(x: &[f32], scale: &[f32], shift: &[f32], relu: bool) -> Ve
     let columns = Columns::new(scale.len());
     let (scale, shift) = (columns.repeat(scale), columns.repeat(shift));
     let floor = floor(relu);
-    let mut out = vec![0.0; x.len()];
+    let mut out = buffers::take(x.len());
     out.par_chunks_mut(columns.chunk)
         .zip(x.par_chunks(columns.chunk))
         .for_each(|(out, x)| lines(x, &scale, &shift, floor, out));
@@ -114,7 +115,7 @@ impl CustomOp<3> for Affine {
         &self,
         (): (),
         [x, scale, shift]: [View; 3],
-        mut grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 3],
     ) -> [Option<Vec<f32>>; 3] {
         let columns = Columns::new(scale.data.len());
@@ -128,7 +129,11 @@ impl CustomOp<3> for Affine {
             .zip(x.data.par_chunks(columns.chunk))
             .for_each(|(grad, x)| line_grads(x, &scale, &shift, floor, grad));
         let narrow = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
-        [Some(grad), Some(narrow(products)), Some(narrow(sums))]
+        [
+            Some(std::mem::take(grad)),
+            Some(narrow(products)),
+            Some(narrow(sums)),
+        ]
     }
 }
 

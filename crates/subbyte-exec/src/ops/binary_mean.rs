@@ -62,10 +62,10 @@ impl CustomOp<1> for BinaryMean {
         &self,
         (): (),
         _: [View; 1],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
-        [Some(grad)]
+        [Some(std::mem::take(grad))]
     }
 }
 

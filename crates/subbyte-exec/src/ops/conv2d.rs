@@ -1,6 +1,7 @@
 use burn::tensor::{Tensor, module, ops};
 use rayon::prelude::*;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::geometry::{ConvOptions, Windows, pad_image};
 use super::{conv2d_grad, depthwise};
@@ -49,13 +50,13 @@ impl CustomOp<2> for Conv2d {
         &self,
         (): (),
         [x, weight]: [View; 2],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         wanted: [bool; 2],
     ) -> [Option<Vec<f32>>; 2] {
         let conv = Conv::new(x.shape, weight.shape, self.0);
         [
-            wanted[0].then(|| conv2d_grad::input(&conv, weight.data, &grad)),
-            wanted[1].then(|| conv2d_grad::weight(&conv, x.data, &grad)),
+            wanted[0].then(|| conv2d_grad::input(&conv, weight.data, grad)),
+            wanted[1].then(|| conv2d_grad::weight(&conv, x.data, grad)),
         ]
     }
 }
@@ -152,16 +153,19 @@ impl Conv {
         // Packed row k holds tap k / I, input channel k % I.
         let groups: Vec<(Vec<Run>, Panels)> = (0..self.groups)
             .map(|group| {
-                let panels = Panels::new(taps * self.group_inputs, self.group_outputs, |k, o| {
+                let depth = taps * self.group_inputs;
+                let panels = Panels::new(depth, self.group_outputs, weight, |k| {
                     let (tap, input) = (k / self.group_inputs, k % self.group_inputs);
-                    let output = group * self.group_outputs + o;
-                    weight[(output * self.group_inputs + input) * taps + tap]
+                    (
+                        group * self.group_outputs * depth + input * taps + tap,
+                        depth,
+                    )
                 });
                 (self.runs(group), panels)
             })
             .collect();
         let image = self.windows.out_pixels() * self.outputs;
-        let mut out = vec![0.0; self.windows.images * image];
+        let mut out = buffers::take(self.windows.images * image);
         out.par_chunks_exact_mut(image.max(1))
             .zip(x.par_chunks_exact(self.windows.image_len().max(1)))
             .for_each(|(out, image)| {

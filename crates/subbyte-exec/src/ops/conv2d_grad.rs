@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 
+use super::buffers;
 use super::conv2d::Conv;
 use super::geometry::{Windows, pad_image};
 use crate::simd::{Panels, Pixels, Run, gather, outer, with_scratch};
@@ -52,13 +53,16 @@ pub(super) fn weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
             *sum += value;
         }
     }
-    (0..conv.outputs * depth)
-        .map(|i| {
-            let (output, input, tap) = (i / depth, i / taps % conv.group_inputs, i % taps);
-            let (group, o) = (output / conv.group_outputs, output % conv.group_outputs);
-            total[(group * depth + tap * conv.group_inputs + input) * width + o]
-        })
-        .collect()
+    let mut result = Vec::with_capacity(conv.outputs * depth);
+    for sums in total.chunks_exact(depth * width) {
+        for output in 0..conv.group_outputs {
+            for input in 0..conv.group_inputs {
+                let row = |tap| (tap * conv.group_inputs + input) * width;
+                result.extend((0..taps).map(|tap| sums[row(tap) + output]));
+            }
+        }
+    }
+    result
 }
 
 /// The gradients of one group's channels, each pixel filled up to `width` with zeros.
@@ -100,7 +104,12 @@ pub(super) fn input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         conv.windows.image_len(),
         conv.windows.out_pixels() * conv.outputs,
     );
-    let mut result = vec![0.0; images * image];
+    // A phase without taps leaves its pixels at zero.
+    let mut result = if jobs.iter().all(|job| !job.runs.is_empty()) {
+        buffers::take(images * image)
+    } else {
+        buffers::zeros(images * image)
+    };
     debug_assert_eq!(image % channels, 0);
     result
         .par_chunks_exact_mut(image)
@@ -214,14 +223,16 @@ impl Job {
             .filter(|run| run.len > 0)
             .collect();
         let taps = vertical.taps.len() * across;
-        let panels = Panels::new(taps * conv.group_outputs, conv.group_inputs, |k, input| {
+        let depth = taps * conv.group_outputs;
+        let panels = Panels::new(depth, conv.group_inputs, weight, |k| {
             let (tap, o) = (k / conv.group_outputs, k % conv.group_outputs);
             let (ky, kx) = (
                 vertical.taps[tap / across].0,
                 horizontal.taps[tap % across].0,
             );
             let output = group * conv.group_outputs + o;
-            weight[((output * conv.group_inputs + input) * kh + ky) * kw + kx]
+            let first = (output * conv.group_inputs * kh + ky) * kw + kx;
+            (first, kh * kw)
         });
         Self {
             runs,

@@ -83,7 +83,7 @@ impl CustomOp<1> for CrossEntropy {
         &self,
         (): (),
         [logits]: [View; 1],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
         let classes = logits.data.len() / self.labels.len().max(1);

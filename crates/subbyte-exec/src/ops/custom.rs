@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::buffers;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Shape, Tensor, TensorData};
 use burn_autodiff::Autodiff;
@@ -33,12 +34,12 @@ pub(crate) trait CustomOp<const N: usize>: Clone + Debug + Send + 'static {
 
     fn forward(&self, inputs: [View; N]) -> Output<Self::Saved>;
 
-    /// Gradients of the inputs that are `wanted`; `grad` is the output's gradient and may be reused as a buffer.
+    /// Gradients of the inputs that are `wanted`; `grad` is the output's gradient, which may be taken as a buffer.
     fn backward(
         &self,
         saved: Self::Saved,
         inputs: [View; N],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         wanted: [bool; N],
     ) -> [Option<Vec<f32>>; N];
 }
@@ -76,6 +77,15 @@ impl Primitive {
             Self::Plain(tensor) => AutodiffTensor::new(tensor),
             Self::Tracked(tensor) => tensor,
         }
+    }
+}
+
+/// Keeps the memory of an activation that is no longer needed, where it is on no tape.
+pub(crate) fn recycle(tensor: Tensor<4>) {
+    if !tensor.is_autodiff()
+        && let Ok(tensor) = tensor.try_into_primitive::<Flex>()
+    {
+        buffers::reclaim(tensor);
     }
 }
 
@@ -145,7 +155,7 @@ impl<const N: usize, O: CustomOp<N>> Backward<Flex, N> for Step<O> {
             values,
             shapes,
         } = ops.state;
-        let grad = grads
+        let mut grad = grads
             .consume::<Flex>(&ops.node)
             .into_data()
             .try_into_vec()
@@ -158,7 +168,9 @@ impl<const N: usize, O: CustomOp<N>> Backward<Flex, N> for Step<O> {
             },
         });
         let wanted = ops.parents.each_ref().map(Option::is_some);
-        let results = self.0.backward(saved, inputs, grad, wanted);
+        let results = self.0.backward(saved, inputs, &mut grad, wanted);
+        buffers::give(grad);
+        values.into_iter().flatten().for_each(buffers::reclaim);
         for ((parent, result), shape) in ops.parents.into_iter().zip(results).zip(shapes) {
             if let (Some(parent), Some(result)) = (parent, result) {
                 grads.register::<Flex>(parent.id, tensor(result, shape));

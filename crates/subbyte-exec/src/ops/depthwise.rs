@@ -1,6 +1,7 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::geometry::{ConvOptions, Windows};
 use crate::simd::vectorize;
@@ -65,7 +66,7 @@ impl CustomOp<2> for Depthwise {
         let c = windows.channels;
         let weight = transpose(weight.data, c, weight.data.len() / c);
         let [rows, cols] = windows.out;
-        let mut out = vec![0.0; windows.images * rows * cols * c];
+        let mut out = buffers::zeros(windows.images * rows * cols * c);
         out.par_chunks_exact_mut(rows * cols * c)
             .zip(x.data.par_chunks_exact(windows.image_len()))
             .for_each(|(out, x)| add_products(&windows, [INPUT, TAP, OUTPUT], x, &weight, out));
@@ -80,7 +81,7 @@ impl CustomOp<2> for Depthwise {
         &self,
         (): (),
         [x, weight]: [View; 2],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         wanted: [bool; 2],
     ) -> [Option<Vec<f32>>; 2] {
         let windows = self.windows(x.shape, weight.shape);
@@ -89,7 +90,7 @@ impl CustomOp<2> for Depthwise {
         let out = windows.out_pixels() * c;
         let input = || {
             let weight = transpose(weight.data, c, taps);
-            let mut result = vec![0.0; x.data.len()];
+            let mut result = buffers::zeros(x.data.len());
             result
                 .par_chunks_exact_mut(windows.image_len())
                 .zip(grad.par_chunks_exact(out))

@@ -1,7 +1,8 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, activation};
 use rayon::prelude::*;
 use subbyte_num::CodeType;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::ste::straight_through;
 use crate::simd::{SUMS, vectorize};
@@ -18,6 +19,14 @@ pub fn lsq<const D: usize>(x: Tensor<D>, scale: Tensor<1>, code: CodeType) -> Te
     match (Primitive::of(&x), Primitive::of(&scale)) {
         (Some(x), Some(scale)) => apply(Lsq::new(code), [x, scale]).0,
         _ => generic(x, scale, code),
+    }
+}
+
+/// [`lsq`] of `max(x, 0)` with unsigned codes: the quantizer saturates at 0 anyway, so only the gradient at 0 differs.
+pub fn relu_lsq<const D: usize>(x: Tensor<D>, scale: Tensor<1>, code: CodeType) -> Tensor<D> {
+    match (Primitive::of(&x), Primitive::of(&scale)) {
+        (Some(x), Some(scale)) => apply(Lsq::new(code).after_relu(), [x, scale]).0,
+        _ => generic(activation::relu(x), scale, code),
     }
 }
 
@@ -41,6 +50,8 @@ pub(super) struct Lsq {
     low: f32,
     /// Highest level, `Qp`.
     high: f32,
+    /// Lowest ratio whose gradient passes.
+    open: f32,
 }
 
 impl Lsq {
@@ -48,6 +59,16 @@ impl Lsq {
         Self {
             low: code.min_level() as f32,
             high: code.max_level() as f32,
+            open: code.min_level() as f32,
+        }
+    }
+
+    /// The same behind a ReLU, for unsigned codes: no gradient passes at 0.
+    pub fn after_relu(self) -> Self {
+        debug_assert_eq!(self.low, 0.0);
+        Self {
+            open: f32::from_bits(1),
+            ..self
         }
     }
 
@@ -61,7 +82,7 @@ impl Lsq {
     /// Whether the gradient passes.
     #[inline(always)]
     pub fn inside(self, ratio: f32) -> bool {
-        ratio >= self.low && ratio <= self.high
+        ratio >= self.open && ratio <= self.high
     }
 
     /// Factor on the gradient of a step that `count` values share.
@@ -98,7 +119,7 @@ impl CustomOp<2> for Lsq {
 
     fn forward(&self, [x, scale]: [View; 2]) -> Output<()> {
         let run = (x.data.len() / scale.data.len()).max(1);
-        let mut out = vec![0.0; x.data.len()];
+        let mut out = buffers::take(x.data.len());
         out.par_chunks_mut(run)
             .zip(x.data.par_chunks(run))
             .zip(scale.data)
@@ -119,7 +140,7 @@ impl CustomOp<2> for Lsq {
         &self,
         (): (),
         [x, scale]: [View; 2],
-        mut grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 2],
     ) -> [Option<Vec<f32>>; 2] {
         let run = (x.data.len() / scale.data.len()).max(1);
@@ -140,7 +161,7 @@ impl CustomOp<2> for Lsq {
                 sum as f32 * damping
             })
             .collect();
-        [Some(grad), Some(scale_grad)]
+        [Some(std::mem::take(grad)), Some(scale_grad)]
     }
 }
 
@@ -215,6 +236,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn behind_a_relu_is_the_relu_and_the_quantizer() {
+        let code = CodeType::unsigned(2);
+        let x = (random([4, 3, 70, 200], 3) * 4.0).round() * 0.25;
+        let scale = from_vec(vec![0.2], [1]);
+        let fused = gradients(x.clone().detach(), scale.clone(), |x, s| {
+            relu_lsq(x, s, code)
+        });
+        let plain = gradients(x.detach(), scale, |x, s| lsq(activation::relu(x), s, code));
+        assert_eq!(fused, plain);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, module, ops::MaxPoolOptions};
 use rayon::prelude::*;
 use subbyte_graph::Window;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::geometry::Windows;
 
@@ -76,13 +77,13 @@ impl CustomOp<1> for MaxPool {
         &self,
         winners: Self::Saved,
         [x]: [View; 1],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
         let windows = self.windows(x.shape);
         let c = windows.channels;
         let out = windows.out_pixels() * c;
-        let mut result = vec![0.0; windows.images * windows.image_len()];
+        let mut result = buffers::zeros(windows.images * windows.image_len());
         result
             .par_chunks_exact_mut(windows.image_len())
             .zip(grad.par_chunks_exact(out))

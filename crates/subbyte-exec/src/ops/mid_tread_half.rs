@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use subbyte_num::Grid;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::ste::straight_through;
 
@@ -46,7 +47,7 @@ impl CustomOp<1> for MidTreadHalf {
         let values: Vec<f32> = (0..=grid.code_type().max_code())
             .map(|code| grid.value(code))
             .collect();
-        let mut out = vec![0.0; x.data.len()];
+        let mut out = buffers::take(x.data.len());
         out.par_chunks_mut(CHUNK)
             .zip(x.data.par_chunks(CHUNK))
             .for_each(|(out, x)| {
@@ -65,7 +66,7 @@ impl CustomOp<1> for MidTreadHalf {
         &self,
         (): (),
         [x]: [View; 1],
-        mut grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
         grad.par_chunks_mut(CHUNK)
@@ -76,7 +77,7 @@ impl CustomOp<1> for MidTreadHalf {
                     *grad = if passes { *grad } else { 0.0 };
                 }
             });
-        [Some(grad)]
+        [Some(std::mem::take(grad))]
     }
 }
 

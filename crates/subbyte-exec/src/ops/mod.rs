@@ -1,10 +1,14 @@
 //! Fused operations on channels-last tensors. Each runs as a custom autodiff operation on the CPU backend and by tensor
 //! operations, with the same results up to rounding, elsewhere.
 
+mod add;
 mod affine;
 mod avg_pool;
 mod batch_norm;
+mod batch_norm_lsq;
+mod batch_statistics;
 mod binary_mean;
+mod buffers;
 mod columns;
 mod conv2d;
 mod conv2d_grad;
@@ -21,15 +25,19 @@ mod ste;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use add::add;
 pub use affine::affine;
 pub use avg_pool::{avg_pool, global_avg_pool};
-pub use batch_norm::{BatchStatistics, batch_norm};
+pub use batch_norm::batch_norm;
+pub use batch_norm_lsq::batch_norm_lsq;
+pub use batch_statistics::BatchStatistics;
 pub use binary_mean::binary_mean;
 pub use conv2d::conv2d;
 pub use cross_entropy::cross_entropy;
+pub(crate) use custom::recycle;
 pub use geometry::ConvOptions;
 pub use linear::linear;
-pub use lsq::lsq;
+pub use lsq::{lsq, relu_lsq};
 pub use max_pool::max_pool;
 pub use mid_tread_half::mid_tread_half;
 pub use pixel_table::pixel_table;

@@ -1,6 +1,7 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use rayon::prelude::*;
 
+use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
 use super::ste::straight_through;
 use crate::Images;
@@ -76,7 +77,7 @@ impl CustomOp<1> for PixelTable {
         let [n, height, width, colours] = self.images.shape();
         let [tables, _, d] = [table.shape[0], table.shape[1], table.shape[2]];
         let image = height * width * colours;
-        let mut out = vec![0.0; n * image * d];
+        let mut out = buffers::take(n * image * d);
         out.par_chunks_exact_mut(image * d)
             .zip(self.images.data().par_chunks_exact(image))
             .for_each(|(out, pixels)| {
@@ -97,7 +98,7 @@ impl CustomOp<1> for PixelTable {
         &self,
         (): (),
         [table]: [View; 1],
-        grad: Vec<f32>,
+        grad: &mut Vec<f32>,
         _: [bool; 1],
     ) -> [Option<Vec<f32>>; 1] {
         let [n, height, width, colours] = self.images.shape();

@@ -14,24 +14,29 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Packs the matrix whose element is `value(depth, output)`.
-    pub fn new(depth: usize, outputs: usize, value: impl Fn(usize, usize) -> f32) -> Self {
+    /// Packs the matrix whose row `k` holds `data[start]`, `data[start + step]`, … with `(start, step) = row(k)`.
+    pub fn new(
+        depth: usize,
+        outputs: usize,
+        data: &[f32],
+        row: impl Fn(usize) -> (usize, usize),
+    ) -> Self {
+        let rows: Vec<(usize, usize)> = (0..depth).map(row).collect();
         let lanes = lanes();
         let width = lanes * outputs.div_ceil(lanes).min(Self::most_vectors(lanes));
-        let mut data = Vec::with_capacity(depth * outputs.next_multiple_of(lanes));
+        let mut packed = Vec::with_capacity(depth * outputs.next_multiple_of(lanes));
         for first in (0..outputs).step_by(width) {
-            let panel = (outputs - first).min(width).next_multiple_of(lanes);
-            for k in 0..depth {
-                data.extend(
-                    (first..first + panel).map(|o| if o < outputs { value(k, o) } else { 0.0 }),
-                );
+            for &(start, step) in &rows {
+                let values = data[start + first * step..].iter().step_by(step);
+                packed.extend(values.take(width.min(outputs - first)));
+                packed.resize(packed.len().next_multiple_of(lanes), 0.0);
             }
         }
         Self {
             depth,
             outputs,
             width,
-            data,
+            data: packed,
         }
     }
 
