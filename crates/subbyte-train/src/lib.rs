@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod error;
+mod evaluate;
 mod event;
 mod folder;
 mod limits;
@@ -16,6 +17,7 @@ mod log;
 mod metrics;
 mod network;
 mod optimizer;
+mod progress;
 pub mod recipe;
 mod run;
 mod schedule;
@@ -26,9 +28,9 @@ mod test;
 
 pub use checkpoint::Checkpoint;
 pub use error::TrainError;
+pub use evaluate::evaluate_float;
 pub use event::{Control, Epoch, Event, Metrics, Observer, Start, Step, Taken};
 pub use folder::RunFolder;
 pub use log::{Header, Record, read_log};
 pub use recipe::Recipe;
 pub use run::{Outcome, Run};
-pub use session::evaluate_float;

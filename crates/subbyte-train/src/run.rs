@@ -7,8 +7,9 @@ use crate::{
     Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, Taken, TrainError,
     evaluate_float,
     log::{Header, Log, Record},
+    progress::Progress,
     recipe::Recipe,
-    session::{Progress, Session},
+    session::Session,
     start::take_parameters,
 };
 
@@ -254,10 +255,10 @@ impl Run {
         history: &[Epoch],
         observer: &mut dyn Observer,
     ) -> Result<Checkpoint, End> {
-        let images = self.recipe.reestimation_images.min(session.images());
+        let images = session.reestimation_images();
         if images > 0 {
             tell(observer, &Event::Reestimation { images })?;
-            session.reestimate(&self.training, images)?;
+            session.reestimate(&self.training)?;
         }
         let finished = session.checkpoint(&self.data, history).finished();
         finished.save(&self.folder.finished())?;

@@ -1,25 +1,23 @@
 //! A network in training: one optimizer step, one epoch, one measurement.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use subbyte_data::{Augment, Batch, Dataset, Geometry, Loader, LoaderOptions};
-use subbyte_exec::{Images, Mode, Network, ops};
+use subbyte_exec::{Mode, Network, ops};
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Epoch, Metrics, TrainError,
+    Checkpoint, Epoch, TrainError,
+    evaluate::{images, numbers},
     limits::{TableRange, positive},
-    metrics::Tally,
     optimizer::Optimizer,
+    progress::Progress,
     recipe::Recipe,
 };
 
 /// Share of a batch's statistics in the running statistics of a batch norm.
 const STATISTICS_MOMENTUM: f32 = 0.1;
-
-/// Images of a batch where nothing is learned.
-const EVALUATION_BATCH: usize = 250;
 
 /// Network, optimizer and images.
 pub(crate) struct Session<'a> {
@@ -29,19 +27,6 @@ pub(crate) struct Session<'a> {
     network: Network,
     optimizer: Optimizer,
     ranges: Vec<TableRange>,
-}
-
-/// An epoch that goes on.
-pub(crate) struct Progress {
-    /// Epoch, from 0.
-    pub(crate) epoch: usize,
-    /// Steps that were taken.
-    pub(crate) steps: usize,
-    /// Learning rate of the last one.
-    pub(crate) learning_rate: f64,
-    loss: f64,
-    tally: Tally,
-    begun: Instant,
 }
 
 /// A step whose loss is not finite.
@@ -81,20 +66,14 @@ impl<'a> Session<'a> {
     }
 
     fn new(recipe: &'a Recipe, graph: &Graph, data: &Arc<Dataset>) -> Result<Self, TrainError> {
-        let options = LoaderOptions {
-            batch: recipe.batch_size,
-            shuffle: true,
-            augment: Augment {
-                pad: recipe.augment.pad,
-                flip: recipe.augment.flip,
-            },
-            drop_last: true,
-            seed: recipe.seed.into(),
+        let augment = Augment {
+            pad: recipe.augment.pad,
+            flip: recipe.augment.flip,
         };
         Ok(Self {
             recipe,
             geometry: data.geometry(),
-            loader: Loader::new(data.clone(), options)?,
+            loader: Loader::new(data.clone(), options(recipe, augment))?,
             network: Network::new(graph, &Device::flex().autodiff())?,
             optimizer: Optimizer::new(recipe),
             ranges: TableRange::all(graph),
@@ -153,8 +132,7 @@ impl<'a> Session<'a> {
         if !value.is_finite() {
             return Ok(Err(Divergence { loss: value }));
         }
-        progress.loss += value * labels.len() as f64;
-        progress.tally.add(&numbers(logits), &batch.labels);
+        progress.add(value, &numbers(logits), &batch.labels);
 
         let mut gradients = loss.backward();
         let (optimizer, table_factor) =
@@ -198,93 +176,35 @@ impl<'a> Session<'a> {
         loss
     }
 
-    /// Measures batch-norm statistics anew over `images` unaugmented training images, in batches like those of training.
-    pub(crate) fn reestimate(
-        &mut self,
-        data: &Arc<Dataset>,
-        images: usize,
-    ) -> Result<(), TrainError> {
-        let options = LoaderOptions {
-            batch: self.recipe.batch_size,
-            shuffle: true,
-            augment: Augment::default(),
-            drop_last: true,
-            seed: self.recipe.seed.into(),
-        };
-        let loader = Loader::new(data.clone(), options)?;
-        let count = images.div_ceil(self.recipe.batch_size);
+    /// Training images, a whole number of batches, that [`Session::reestimate`] uses.
+    pub(crate) fn reestimation_images(&self) -> usize {
+        let batch = self.recipe.batch_size;
+        let batches = self.recipe.reestimation_images.div_ceil(batch);
+        batches.min(self.steps()) * batch
+    }
+
+    /// Measures batch-norm statistics anew over unaugmented training images, in batches like those of training.
+    pub(crate) fn reestimate(&mut self, data: &Arc<Dataset>) -> Result<(), TrainError> {
+        let loader = Loader::new(data.clone(), options(self.recipe, Augment::default()))?;
+        let count = self.reestimation_images() / self.recipe.batch_size;
         // The epoch after the last one: another order than that of any training epoch.
         let batches = loader.epoch(self.recipe.epochs as u64)?.take(count);
         let geometry = self.geometry;
         self.network
-            .reestimate(batches.map(|batch| self::images(batch.images, geometry)))?;
+            .reestimate(batches.map(|batch| images(batch.images, geometry)))?;
         Ok(())
     }
 }
 
-impl Progress {
-    /// An epoch, counted from 0, that begins now.
-    pub(crate) fn new(epoch: usize) -> Self {
-        Self {
-            epoch,
-            steps: 0,
-            learning_rate: 0.0,
-            loss: 0.0,
-            tally: Tally::default(),
-            begun: Instant::now(),
-        }
+/// Whole batches in random order.
+fn options(recipe: &Recipe, augment: Augment) -> LoaderOptions {
+    LoaderOptions {
+        batch: recipe.batch_size,
+        shuffle: true,
+        augment,
+        drop_last: true,
+        seed: recipe.seed.into(),
     }
-
-    /// Images so far.
-    pub(crate) fn images(&self) -> usize {
-        self.tally.images()
-    }
-
-    /// Mean loss so far, penalties included.
-    pub(crate) fn loss(&self) -> f64 {
-        self.loss / self.images().max(1) as f64
-    }
-
-    /// Share of right predictions so far.
-    pub(crate) fn accuracy(&self) -> f64 {
-        self.tally.metrics().top1
-    }
-
-    /// Time so far.
-    pub(crate) fn seconds(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64()
-    }
-
-    /// Speed so far.
-    pub(crate) fn images_per_second(&self) -> f64 {
-        self.images() as f64 / self.seconds().max(1e-9)
-    }
-}
-
-/// Measures a network by its float forward in evaluation mode; the integer model's accuracy may differ slightly.
-///
-/// # Errors
-/// If the images do not fit the network.
-pub fn evaluate_float(network: &Network, data: &Dataset) -> Result<Metrics, TrainError> {
-    let mut tally = Tally::default();
-    let geometry = data.geometry();
-    let batches = data.images().chunks(EVALUATION_BATCH * geometry.bytes());
-    for (pixels, labels) in batches.zip(data.labels().chunks(EVALUATION_BATCH)) {
-        let logits = network.predict(&images(pixels.to_vec(), geometry))?;
-        tally.add(&numbers(logits), labels);
-    }
-    Ok(tally.metrics())
-}
-
-/// A batch for the executor.
-fn images(pixels: Vec<u8>, geometry: Geometry) -> Images {
-    let count = pixels.len() / geometry.bytes();
-    let shape = [count, geometry.height, geometry.width, geometry.colours];
-    Images::new(pixels, shape)
-}
-
-fn numbers(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
 }
 
 /// Tables, pixel values and depth of a pixel table.

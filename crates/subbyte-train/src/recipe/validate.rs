@@ -98,7 +98,7 @@ impl Recipe {
             "`step-factor` must be above 0, at most 1",
         );
         require(
-            (self.schedule == Schedule::Steps) == !self.steps_at.is_empty(),
+            (self.schedule == Schedule::Steps) != self.steps_at.is_empty(),
             "`steps-at` belongs to `schedule = \"steps\"`, and must be set there",
         );
         require(
