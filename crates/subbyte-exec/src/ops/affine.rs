@@ -121,7 +121,7 @@ impl CustomOp<3> for Affine {
         let columns = Columns::new(scale.data.len());
         let (scale, shift) = (columns.repeat(scale.data), columns.repeat(shift.data));
         let floor = floor(self.relu);
-        let [products, sums] = columns.sums(&grad, |start, grad, [products, sums]| {
+        let [products, sums] = columns.sums(grad, |start, grad, [products, sums]| {
             let x = &x.data[start..][..grad.len()];
             line_sums(x, grad, &scale, &shift, floor, products, sums);
         });

@@ -1,6 +1,7 @@
 //! Both gradients of a convolution. Images are cut into parts by their number alone and partial sums are added in order, so
 //! results do not depend on the number of threads.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::buffers;
@@ -25,6 +26,7 @@ pub(super) fn weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
         conv.windows.image_len(),
         conv.windows.out_pixels() * conv.outputs,
     );
+    let arch = Arch::new();
     let partial: Vec<Vec<f32>> = x
         .par_chunks(per_part * image)
         .zip(grad.par_chunks(per_part * out))
@@ -40,7 +42,15 @@ pub(super) fn weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
                             group_columns(conv, grad, group, width, &mut lined_up);
                             &lined_up
                         };
-                        outer(padded, conv.sources(), &conv.runs(group), grad, width, sums);
+                        outer(
+                            arch,
+                            padded,
+                            conv.sources(),
+                            &conv.runs(group),
+                            grad,
+                            width,
+                            sums,
+                        );
                     }
                 });
             }

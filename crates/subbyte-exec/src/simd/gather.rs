@@ -1,6 +1,6 @@
 use std::array;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{Panels, Pixels, Run};
 
@@ -20,7 +20,7 @@ pub(crate) fn gather(
     debug_assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), matrix.depth);
     debug_assert_eq!((from.rows, from.cols), (to.rows, to.cols));
     for (first, outputs, packed) in matrix.iter() {
-        Arch::new().dispatch(Panel {
+        matrix.arch.dispatch(Panel {
             src,
             from,
             runs,

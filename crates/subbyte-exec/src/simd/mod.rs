@@ -7,6 +7,8 @@ mod gather;
 mod outer;
 mod panels;
 mod scratch;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use gather::gather;
 pub(crate) use outer::outer;
@@ -40,8 +42,8 @@ pub(crate) struct Run {
     pub len: usize,
 }
 
-/// f32 values in one vector register of this machine.
-pub(crate) fn lanes() -> usize {
+/// f32 values in one vector register.
+fn lanes(arch: Arch) -> usize {
     struct Lanes;
     impl WithSimd for Lanes {
         type Output = usize;
@@ -50,7 +52,7 @@ pub(crate) fn lanes() -> usize {
             S::F32_LANES
         }
     }
-    Arch::new().dispatch(Lanes)
+    arch.dispatch(Lanes)
 }
 
 /// Defines functions that are compiled for the widest vectors of this machine. The compiler vectorizes their loops and keeps the

@@ -8,8 +8,10 @@ const STRIP: usize = 24 << 10;
 /// Adds the outer products of every pixel's run values and gradients:
 /// `sums[k][o] += sum over pixels of value[k] * grad[pixel][o]`.
 ///
-/// `grad` is `[rows * cols][width]`, `sums` is `[depth][width]`; `width` is a multiple of the vector length.
+/// `grad` is `[rows * cols][width]`, `sums` is `[depth][width]`; `width` is a multiple of the vector length of
+/// `arch`.
 pub(crate) fn outer(
+    arch: Arch,
     src: &[f32],
     from: Pixels,
     runs: &[Run],
@@ -25,7 +27,7 @@ pub(crate) fn outer(
     for first in (0..from.rows).step_by(strip) {
         let rows = strip.min(from.rows - first);
         let pixels = from.cols * width;
-        Arch::new().dispatch(Strip {
+        arch.dispatch(Strip {
             src,
             from: Pixels {
                 start: from.start + first * from.row,
