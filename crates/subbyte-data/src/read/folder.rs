@@ -151,6 +151,16 @@ fn decode_all(
     Error::all(errors).map_or(Ok(images), Err)
 }
 
+/// The image files (JPEG, PNG, WebP, by extension) that lie in a directory itself, in order of names, without hidden ones.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn image_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = entries(directory)?;
+    paths.retain(|path| is_image(path));
+    Ok(paths)
+}
+
 /// What lies in a directory, in order of names, without hidden entries.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let list = || -> std::io::Result<Vec<PathBuf>> {
