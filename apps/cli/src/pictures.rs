@@ -15,7 +15,9 @@ pub fn table_picture(model: &Model) -> Option<PixelTablePicture> {
             depth: table.depth,
             bits: table.code.bits,
             codes: table.codes.unpack(),
-            levels: (0..=table.code.max_code()).map(|code| table.code.level(code)).collect(),
+            levels: (0..=table.code.max_code())
+                .map(|code| table.code.level(code))
+                .collect(),
         }),
         _ => None,
     })
@@ -27,17 +29,29 @@ pub fn table_picture(model: &Model) -> Option<PixelTablePicture> {
 /// # Errors
 /// If the images do not have the size that the model reads.
 pub fn histograms(model: &Model, data: &Dataset, limit: usize) -> Result<Vec<Histogram>> {
-    let plan = Plan::new(model, Options { fuse: false, ..Options::default() })?;
+    let plan = Plan::new(
+        model,
+        Options {
+            fuse: false,
+            ..Options::default()
+        },
+    )?;
     let mut arena = plan.arena();
     // A byte has 256 values, whatever the bits of a code.
     let mut counts = vec![[0u64; 256]; model.nodes.len()];
     let images = limit.min(data.len());
     for i in 0..images {
-        plan.observe(&mut arena, data.image(i * data.len() / images), &mut |node, seen| {
-            if let Observed::Codes(codes) = seen {
-                codes.iter().for_each(|&code| counts[node][usize::from(code)] += 1);
-            }
-        })?;
+        plan.observe(
+            &mut arena,
+            data.image(i * data.len() / images),
+            &mut |node, seen| {
+                if let Observed::Codes(codes) = seen {
+                    codes
+                        .iter()
+                        .for_each(|&code| counts[node][usize::from(code)] += 1);
+                }
+            },
+        )?;
     }
     let histogram = |(node, counts): (&Node, &[u64; 256])| {
         let code = match &node.op {
@@ -47,9 +61,17 @@ pub fn histograms(model: &Model, data: &Dataset, limit: usize) -> Result<Vec<His
             _ => return None,
         };
         let counts = counts[..=usize::from(code.max_code())].to_vec();
-        Some(Histogram { name: node.name.clone(), counts })
+        Some(Histogram {
+            name: node.name.clone(),
+            counts,
+        })
     };
-    Ok(model.nodes.iter().zip(&counts).filter_map(histogram).collect())
+    Ok(model
+        .nodes
+        .iter()
+        .zip(&counts)
+        .filter_map(histogram)
+        .collect())
 }
 
 /// The curves of a run.
@@ -60,5 +82,8 @@ pub fn curves(name: &str, epochs: &[train::Epoch]) -> Run {
         train_accuracy: e.accuracy,
         validation_accuracy: e.validation.map_or(f64::NAN, |v| v.top1),
     });
-    Run { name: name.to_owned(), epochs: epochs.collect() }
+    Run {
+        name: name.to_owned(),
+        epochs: epochs.collect(),
+    }
 }
