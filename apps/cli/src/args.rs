@@ -1,0 +1,182 @@
+//! The command line, as plain data.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Convolutional networks below eight bits in every layer, on integers only.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train, lower and run a small network on real images, within three minutes.
+    Quickstart(Quickstart),
+    /// Train a network by a recipe.
+    Train(Train),
+    /// Measure the accuracy of a network or model.
+    Eval(Eval),
+    /// Classify images.
+    Predict(Predict),
+    /// Turn a trained network into an integer model.
+    Lower(Lower),
+    /// Show layers, sizes and where every byte of a file goes.
+    Inspect(Inspect),
+    /// Replay a model's test vectors on every instruction set of this machine.
+    Verify(Verify),
+    /// Draw training curves, pixel tables and code histograms.
+    Plot(Plot),
+    /// Show this machine's instruction sets and kernels.
+    Cpu(Cpu),
+}
+
+/// `quickstart`.
+#[derive(Debug, clap::Args)]
+pub struct Quickstart {
+    /// Folder for models, pictures and the report.
+    #[arg(short, long, value_name = "DIR", default_value = "subbyte-quickstart")]
+    pub output: PathBuf,
+    /// Passes of each network over the training images.
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `train`.
+#[derive(Debug, clap::Args)]
+pub struct Train {
+    /// Recipe (TOML).
+    pub recipe: PathBuf,
+    /// Change a key of the recipe, such as `bits=w1a2` or `table.depth=21`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Data set in place of the recipe's: a folder, an archive, or `builtin`.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Folder of the run; `runs/` and the recipe's name unless given.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Go on from the folder's checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Replace another run in the folder.
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `eval`.
+#[derive(Debug, clap::Args)]
+pub struct Eval {
+    /// Model (`.sbm`) or network (`.sbg`).
+    pub file: PathBuf,
+    /// Data set: a folder, an archive, or `builtin`; of a trained network or its model, unless given, its recipe's.
+    #[arg(value_name = "DATA")]
+    pub positional: Option<String>,
+    /// The same as an option.
+    #[arg(long, value_name = "PATH", conflicts_with = "positional")]
+    pub data: Option<String>,
+    /// Threads; all of the machine's unless given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `predict`.
+#[derive(Debug, clap::Args)]
+pub struct Predict {
+    /// Model (`.sbm`).
+    pub model: PathBuf,
+    /// Images (JPEG, PNG, WebP).
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Classes to show for each image.
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub top: NonZeroUsize,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lower`.
+#[derive(Debug, clap::Args)]
+pub struct Lower {
+    /// Trained network (`.sbg`).
+    pub network: PathBuf,
+    /// Model to write; the network's name with `.sbm` unless given.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Data on which evaluation and integers are compared; the recipe's unless given.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Test vectors to put into the model.
+    #[arg(long, value_name = "N", default_value_t = subbyte::TEST_VECTORS)]
+    pub vectors: usize,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// Model (`.sbm`) or network (`.sbg`).
+    pub file: PathBuf,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// Model (`.sbm`).
+    pub model: PathBuf,
+}
+
+/// `plot`.
+#[derive(Debug, clap::Args)]
+pub struct Plot {
+    /// Run folders for training curves; a model (`.sbm`) or network (`.sbg`) for its pixel table and code histograms.
+    #[arg(required = true)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the pictures.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+    /// Data for code histograms; the recipe's unless given.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Format of the pictures.
+    #[arg(long, value_enum, default_value_t = Picture::Png)]
+    pub format: Picture,
+}
+
+/// Format of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Picture {
+    /// Pixels.
+    Png,
+    /// Vectors.
+    Svg,
+}
+
+/// `cpu`.
+#[derive(Debug, clap::Args)]
+pub struct Cpu {
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}

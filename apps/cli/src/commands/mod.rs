@@ -1,0 +1,35 @@
+//! One file a command: reads its arguments, calls the library, shows the result.
+
+mod cpu;
+#[cfg(test)]
+mod documented;
+mod eval;
+pub mod inspect;
+mod lower;
+mod plot;
+mod predict;
+mod quickstart;
+mod train;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::args::{Args, Command};
+
+/// Runs the command that was asked for. A check that fails is no error, but its exit code is 1.
+pub fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        Command::Quickstart(args) => quickstart::run(&args)?,
+        Command::Train(args) => return train::run(&args),
+        Command::Eval(args) => eval::run(&args)?,
+        Command::Predict(args) => predict::run(&args)?,
+        Command::Lower(args) => lower::run(&args)?,
+        Command::Inspect(args) => inspect::run(&args)?,
+        Command::Verify(args) => return verify::run(&args),
+        Command::Plot(args) => plot::run(&args)?,
+        Command::Cpu(args) => cpu::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

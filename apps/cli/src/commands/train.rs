@@ -1,0 +1,81 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use subbyte::train::{Outcome, Recipe, Run};
+
+use crate::args::Train;
+use crate::files;
+use crate::measurement::{self, Measurement};
+use crate::output::{TrainingBar, print, print_json};
+
+/// Set by Ctrl-C; a run then ends after the step it is in.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a run that was interrupted, as shells have it for Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    network: PathBuf,
+    model: Option<PathBuf>,
+    epochs: &'a [subbyte::train::Epoch],
+    #[serde(flatten)]
+    measurement: Measurement,
+}
+
+/// Trains by a recipe, then measures the last epoch's network on the test images.
+pub fn run(args: &Train) -> Result<ExitCode> {
+    let mut recipe = Recipe::load(&args.recipe)?;
+    for assignment in &args.sets {
+        recipe.set(assignment)?;
+    }
+    if let Some(path) = &args.data {
+        recipe.data.path.clone_from(path);
+    }
+    recipe.validate()?;
+    let split = recipe.open_data()?;
+    let folder = match &args.output {
+        Some(folder) => folder.clone(),
+        None => PathBuf::from("runs").join(args.recipe.file_stem().unwrap_or_default()),
+    };
+    let run = Run::new(recipe, split.train, &folder)?.force(args.force);
+    ctrlc::set_handler(stop).context("cannot watch for Ctrl-C")?;
+    let name = args.recipe.file_stem().unwrap_or_default().to_string_lossy();
+    let outcome = run.train(&mut TrainingBar::new(name, stopped), args.resume)?;
+    let Outcome::Finished(checkpoint) = outcome else {
+        eprintln!("interrupted; go on with the same command and --resume");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let (measurement, lowered) = measurement::network(&checkpoint.graph, Some(&checkpoint), &split.test)?;
+    let model = folder.join("final.sbm");
+    if let Some(lowered) = &lowered {
+        files::write(&model, &lowered.bytes)?;
+        eprintln!("wrote {}", model.display());
+    }
+    if args.json {
+        print_json(&Report {
+            network: run.folder().finished(),
+            model: lowered.map(|_| model),
+            epochs: &checkpoint.history,
+            measurement,
+        })?;
+    } else {
+        print(&measurement.table().to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the run to stop; the second time, ends the process at once, which loses no more than the running epoch either.
+fn stop() {
+    if STOP.swap(true, Ordering::Relaxed) {
+        std::process::exit(INTERRUPTED.into());
+    }
+}
+
+/// Whether the run was asked to stop.
+fn stopped() -> bool {
+    STOP.load(Ordering::Relaxed)
+}

@@ -1,0 +1,97 @@
+//! Networks, models and data from files.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use subbyte::data::{self, Dataset, Geometry};
+use subbyte::graph::{Graph, Op, sbg};
+use subbyte::model::{self, Input, Model, Resampling};
+use subbyte::train::{Checkpoint, Recipe};
+
+/// What a file holds.
+pub enum Network {
+    /// An integer model, with the bytes of its file.
+    Model(Box<Model>, Vec<u8>),
+    /// A float network, with its recipe where training has written it.
+    Graph(Box<Graph>, Option<Box<Checkpoint>>),
+}
+
+/// Reads a model or a network, by its content.
+pub fn load(path: &Path) -> Result<Network> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if bytes.starts_with(&model::MAGIC) {
+        return Ok(Network::Model(Box::new(parse_model(path, &bytes)?), bytes));
+    }
+    let (graph, extras) = sbg::load(path)?;
+    // A network that training wrote carries its recipe.
+    let checkpoint = if extras.text.is_empty() { None } else { Some(Box::new(Checkpoint::load(path)?)) };
+    Ok(Network::Graph(Box::new(graph), checkpoint))
+}
+
+/// Reads a model.
+pub fn load_model(path: &Path) -> Result<(Model, Vec<u8>)> {
+    match load(path)? {
+        Network::Model(model, bytes) => Ok((*model, bytes)),
+        Network::Graph(..) => bail!(
+            "{} is a network, not a model; turn it into one with `subbyte lower {0}`",
+            path.display()
+        ),
+    }
+}
+
+fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
+    model::read(bytes).with_context(|| {
+        format!("{} is damaged; make it again with `subbyte lower`, or copy it again", path.display())
+    })
+}
+
+/// The images that a network is measured on, never trained on: the test part of the data set at `path`, or all of a folder that
+/// is not divided.
+pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<Dataset> {
+    if path == "builtin" {
+        return Ok(data::fashion_mnist_subset().test);
+    }
+    let options = data::Options { geometry: Some(geometry), resize };
+    Ok(data::open(Path::new(path), &options)?.held_out()?)
+}
+
+/// The data path to use: the given one, else the recipe's.
+pub fn data_path(given: Option<&String>, recipe: Option<&Recipe>, file: &Path) -> Result<String> {
+    match (given, recipe) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(recipe)) => Ok(recipe.data.path.clone()),
+        (None, None) => bail!("{} does not say which data it was trained on; give --data PATH", file.display()),
+    }
+}
+
+/// Writes beside `path` and renames.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    subbyte::graph::replace_file(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Size of the images that a network reads.
+pub fn geometry(graph: &Graph) -> Geometry {
+    let image = graph.nodes.iter().find_map(|node| match node.op {
+        Op::Image { colours, height, width } => Some(Geometry { height, width, colours }),
+        _ => None,
+    });
+    image.expect("a valid graph has an image input")
+}
+
+/// Size of the images that a model reads.
+pub fn model_geometry(model: &Model) -> Geometry {
+    let Input { colours, height, width, .. } = model.input;
+    Geometry { height, width, colours }
+}
+
+/// How a model wants images of other sizes to be brought to its own.
+pub fn resize(model: &Model) -> Option<data::Resize> {
+    let filter = |filter| match filter {
+        Resampling::Nearest => data::Filter::Nearest,
+        Resampling::Bilinear => data::Filter::Bilinear,
+        Resampling::Bicubic => data::Filter::Bicubic,
+        Resampling::Lanczos3 => data::Filter::Lanczos3,
+    };
+    let resize = model.input.resize?;
+    Some(data::Resize { shorter_side: resize.shorter_side, filter: filter(resize.filter) })
+}

@@ -1,0 +1,26 @@
+//! The `subbyte` command.
+//!
+//! What a command finds out goes to stdout, as a table or with `--json` as one object; progress and remarks go to stderr. The exit
+//! code is 0 for success, 1 for an error, 2 for a wrong command line.
+
+mod args;
+mod commands;
+mod files;
+mod measurement;
+mod output;
+mod pictures;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match commands::run(args::Args::parse()) {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

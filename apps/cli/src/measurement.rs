@@ -1,0 +1,168 @@
+//! The measurements that `quickstart`, `train`, `eval` and `lower` show, and how they are made.
+
+use std::num::NonZeroUsize;
+
+use anyhow::Result;
+use serde::Serialize;
+use subbyte::data::Dataset;
+use subbyte::graph::{Graph, sbg};
+use subbyte::model::{self, Model};
+use subbyte::train::Checkpoint;
+use subbyte::{Agreement, IntegerScore};
+
+use crate::commands::inspect::{Layer, layers};
+use crate::output::{Bar, Table, percent, thousands};
+
+/// One measured network; what does not apply is null. Accuracies are fractions over `images` test images.
+#[derive(Debug, Default, Serialize)]
+pub struct Measurement {
+    /// Top-1 accuracy of the integer model.
+    pub top1: Option<f64>,
+    /// Top-5 accuracy of the integer model.
+    pub top5: Option<f64>,
+    /// Top-1 accuracy of the network's evaluation; for networks with float layers, in floats.
+    pub top1_evaluated: Option<f64>,
+    /// Codes of the integer model that differ from evaluation.
+    pub differing_codes: Option<u64>,
+    /// Predicted classes that differ from evaluation.
+    pub differing_predictions: Option<u64>,
+    /// Predicted classes that differ from training's float forward.
+    pub differing_float_predictions: Option<u64>,
+    /// Codes that were compared.
+    pub compared_codes: Option<u64>,
+    /// Test images.
+    pub images: Option<usize>,
+    /// Speed of the engine.
+    pub images_per_second: Option<f64>,
+    /// Threads that the engine used.
+    pub threads: Option<usize>,
+    /// Length of the file.
+    pub bytes: Option<usize>,
+    /// Layers of the integer model.
+    pub layers: Option<Vec<Layer>>,
+}
+
+/// A lowered network with what was measured on the way.
+pub struct Lowered {
+    /// The model, with provenance and test vectors.
+    pub model: Model,
+    /// Its file.
+    pub bytes: Vec<u8>,
+    /// Its figures.
+    pub measurement: Measurement,
+}
+
+/// Lowers `graph`, compares evaluation and integers on all of `data`, and puts together the model's file.
+pub fn lower(
+    graph: &Graph,
+    checkpoint: Option<&Checkpoint>,
+    data: &Dataset,
+    vectors: usize,
+) -> Result<Lowered> {
+    let mut model = subbyte::lower::lower(graph)?;
+    let mut bar = Bar::new("comparing evaluation with integers", data.len());
+    let agreement = subbyte::compare(graph, &model, data, &mut |done| bar.at(done))?;
+    drop(bar);
+    let (score, threads) = score(&model, data, None)?;
+    if let Some(checkpoint) = checkpoint {
+        subbyte::add_provenance(&mut model, "recipe", checkpoint.recipe.to_toml());
+        subbyte::add_provenance(&mut model, "data", &checkpoint.recipe.data.path);
+        subbyte::add_provenance(&mut model, "data fingerprint", &checkpoint.data);
+        subbyte::add_provenance(&mut model, "seed", checkpoint.recipe.seed);
+        subbyte::add_provenance(&mut model, "epochs", checkpoint.history.len());
+    }
+    subbyte::add_provenance(&mut model, "top1", format!("{:.4}", score.accuracy.top1()));
+    subbyte::add_provenance(&mut model, "test images", data.len());
+    subbyte::add_test_vectors(&mut model, data, vectors)?;
+    let bytes = model::write(&model)?;
+    let measurement = Measurement {
+        layers: Some(layers(&model)?),
+        bytes: Some(bytes.len()),
+        ..Measurement::of_model(&score, threads).with(&agreement)
+    };
+    Ok(Lowered { model, bytes, measurement })
+}
+
+/// Measures a network: where every layer is quantized the integer model that it becomes, which comes back too, else the network in
+/// floats.
+pub fn network(
+    graph: &Graph,
+    checkpoint: Option<&Checkpoint>,
+    data: &Dataset,
+) -> Result<(Measurement, Option<Lowered>)> {
+    if graph.is_fully_quantized() {
+        let mut lowered = lower(graph, checkpoint, data, subbyte::TEST_VECTORS)?;
+        return Ok((std::mem::take(&mut lowered.measurement), Some(lowered)));
+    }
+    let metrics = subbyte::measure_float(graph, data)?;
+    let bytes = sbg::to_bytes(graph, &sbg::Extras::default())?.len();
+    let measurement = Measurement {
+        top1_evaluated: Some(metrics.top1),
+        images: Some(data.len()),
+        bytes: Some(bytes),
+        ..Measurement::default()
+    };
+    Ok((measurement, None))
+}
+
+/// Accuracy and speed of a model, with a progress bar; also the threads that were used.
+pub fn score(
+    model: &Model,
+    data: &Dataset,
+    threads: Option<NonZeroUsize>,
+) -> Result<(IntegerScore, usize)> {
+    let mut bar = Bar::new("integer model", data.len());
+    let score = subbyte::measure_model(model, data, threads, &mut |done| bar.at(done))?;
+    Ok((score, threads.map_or_else(subbyte::threads, NonZeroUsize::get)))
+}
+
+impl Measurement {
+    /// Figures of a model alone.
+    pub fn of_model(score: &IntegerScore, threads: usize) -> Self {
+        Self {
+            top1: Some(score.accuracy.top1()),
+            top5: Some(score.accuracy.top5()),
+            images: Some(score.accuracy.images),
+            images_per_second: Some(score.images_per_second()),
+            threads: Some(threads),
+            ..Self::default()
+        }
+    }
+
+    fn with(self, agreement: &Agreement) -> Self {
+        Self {
+            top1_evaluated: Some(agreement.evaluated.top1()),
+            differing_codes: Some(agreement.differing_codes),
+            differing_predictions: Some(agreement.differing_predictions),
+            differing_float_predictions: Some(agreement.differing_float_predictions),
+            compared_codes: Some(agreement.codes),
+            ..self
+        }
+    }
+
+    /// The figures that apply, one a line.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new(["", ""]);
+        let mut row = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                table.row([name.to_owned(), value]);
+            }
+        };
+        row("test images", self.images.map(|n| thousands(n as u64)));
+        row("integer model, top-1", self.top1.map(percent));
+        row("integer model, top-5", self.top5.map(percent));
+        row("evaluation, top-1", self.top1_evaluated.map(percent));
+        let of = |n: u64, all: Option<u64>| {
+            all.map_or(thousands(n), |all| format!("{} of {}", thousands(n), thousands(all)))
+        };
+        row("codes that differ", self.differing_codes.map(|n| of(n, self.compared_codes)));
+        let images = self.images.map(|n| n as u64);
+        row("predictions that differ", self.differing_predictions.map(|n| of(n, images)));
+        let float = self.differing_float_predictions.map(|n| of(n, images));
+        row("predictions that differ from the float forward", float);
+        let threads = self.threads.map_or(String::new(), |n| format!(" ({n} threads)"));
+        row("images per second", self.images_per_second.map(|v| format!("{}{threads}", thousands(v as u64))));
+        row("bytes of the file", self.bytes.map(|n| thousands(n as u64)));
+        table
+    }
+}

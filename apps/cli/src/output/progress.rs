@@ -1,0 +1,154 @@
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use subbyte::train::{Control, Event, Observer};
+
+/// Progress of work on a known number of images: a bar on a terminal, a line every few seconds elsewhere.
+pub struct Bar {
+    label: String,
+    total: usize,
+    bar: Option<ProgressBar>,
+    told: std::time::Instant,
+}
+
+/// Time between two lines where there is no terminal.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Bar {
+    /// Starts at 0 of `total`.
+    pub fn new(label: impl Into<String>, total: usize) -> Self {
+        let label = label.into();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total as u64).with_message(label.clone());
+            bar.set_style(style("{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left"));
+            bar
+        });
+        Self { label, total, bar, told: std::time::Instant::now() }
+    }
+
+    /// `done` images are done.
+    pub fn at(&mut self, done: usize) {
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None if self.told.elapsed() >= QUIET => {
+                eprintln!("{}: {done} of {} images", self.label, self.total);
+                self.told = std::time::Instant::now();
+            }
+            None => {}
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template").progress_chars("━╸─")
+}
+
+/// Shows a training run: a bar with speed, loss, accuracy and remaining time on a terminal, a line an epoch everywhere.
+pub struct TrainingBar {
+    label: String,
+    epochs: usize,
+    bar: Option<ProgressBar>,
+    stop: fn() -> bool,
+}
+
+impl TrainingBar {
+    /// `stop` is asked after every step whether to end the run.
+    pub fn new(label: impl Into<String>, stop: fn() -> bool) -> Self {
+        Self { label: label.into(), epochs: 0, bar: None, stop }
+    }
+
+    /// A line that stays, above the bar where there is one.
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Observer for TrainingBar {
+    fn event(&mut self, event: &Event<'_>) -> Control {
+        let label = &self.label;
+        match event {
+            Event::Started(start) => {
+                self.epochs = start.epochs;
+                let held_back = match start.validation_images {
+                    0 => String::new(),
+                    n => format!(", {n} held back for validation"),
+                };
+                self.line(&format!(
+                    "{label}: {} with {} parameters, {} training images{held_back}",
+                    start.network, start.parameters, start.training_images
+                ));
+                if let Some(taken) = &start.taken {
+                    let text = format!("{label}: {} parameters taken from another network", taken.parameters);
+                    self.line(&text);
+                }
+                if start.resumed_at > 0 {
+                    self.line(&format!("{label}: resumed after epoch {}", start.resumed_at));
+                }
+            }
+            Event::Step(step) => {
+                if self.bar.is_none() && std::io::stderr().is_terminal() {
+                    let bar = ProgressBar::new(0);
+                    bar.set_style(style("{prefix} {bar:24} {pos}/{len} {msg}"));
+                    self.bar = Some(bar);
+                }
+                if let Some(bar) = &self.bar {
+                    bar.set_prefix(format!("{label} epoch {}/{}", step.epoch, self.epochs));
+                    bar.set_length(step.steps as u64);
+                    bar.set_position(step.step as u64);
+                    bar.set_message(format!(
+                        "{:.0} img/s, loss {:.3}, {:.1} %, {} left",
+                        step.images_per_second,
+                        step.loss,
+                        100.0 * step.accuracy,
+                        indicatif::HumanDuration(Duration::from_secs(step.remaining.as_secs()))
+                    ));
+                }
+            }
+            Event::EpochEnd(epoch) => {
+                let validation = epoch
+                    .validation
+                    .map_or(String::new(), |v| format!(", validation {:.2} %", 100.0 * v.top1));
+                self.line(&format!(
+                    "{label}: epoch {}/{}: loss {:.4}, training {:.2} %{validation}, {:.0} img/s, {:.1} s",
+                    epoch.epoch,
+                    self.epochs,
+                    epoch.loss,
+                    100.0 * epoch.accuracy,
+                    epoch.images_per_second,
+                    epoch.seconds
+                ));
+            }
+            Event::Reestimation { images } => {
+                self.line(&format!("{label}: measuring batch-norm statistics on {images} images"));
+            }
+            Event::Finished { path } => {
+                if let Some(bar) = self.bar.take() {
+                    bar.finish_and_clear();
+                }
+                self.line(&format!("{label}: wrote {}", path.display()));
+            }
+            _ => {}
+        }
+        if (self.stop)() { Control::Stop } else { Control::Continue }
+    }
+}
+
+impl Drop for TrainingBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The commands that look at files, run as people run them.
+
+mod cpu;
+mod inspect;
+mod plot;
+mod predict;
+mod support;
+mod verify;
