@@ -69,7 +69,7 @@ impl Report {
     }
 
     fn levels(&self) -> Table {
-        let mut table = Table::new(["instruction set", "available", "used"]);
+        let mut table = Table::new(["instruction set", "available", "used"]).text(3);
         let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
         for level in &self.levels {
             table.row([
@@ -82,7 +82,7 @@ impl Report {
     }
 
     fn kernels(&self) -> Table {
-        let mut table = Table::new(["kernel", "operation", "compiled for", "takes"]);
+        let mut table = Table::new(["kernel", "operation", "compiled for", "takes"]).text(4);
         for kernel in &self.kernels {
             table.row([
                 kernel.name.to_owned(),

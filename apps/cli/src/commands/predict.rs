@@ -115,7 +115,7 @@ fn softmax(logits: &[i32], scale: f64) -> Vec<f64> {
 impl Report {
     /// One row a prediction; an image is named in the row of its first.
     fn table(&self) -> Table {
-        let mut table = Table::new(["image", "class", "probability", "logit"]);
+        let mut table = Table::new(["image", "class", "probability", "logit"]).text(2);
         for image in &self.images {
             let mut file = image.file.display().to_string();
             for p in &image.predictions {

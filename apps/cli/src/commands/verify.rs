@@ -18,17 +18,12 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
             args.model.display()
         );
     }
-    let mut table = Table::new(["level", "steps", "test vectors", "result"]);
+    let mut table = Table::new(["level", "steps", "result"]).text(3);
     let mut failures = 0;
     let mut row = |level: &str, steps: &str, outcome: Result<(), String>| {
         failures += usize::from(outcome.is_err());
         let result = outcome.map_or_else(|what| format!("FAILED: {what}"), |()| "ok".to_owned());
-        table.row([
-            level.to_owned(),
-            steps.to_owned(),
-            vectors.to_string(),
-            result,
-        ]);
+        table.row([level.to_owned(), steps.to_owned(), result]);
     };
     row(
         "reference",
@@ -54,7 +49,10 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
             row(level.name(), steps, outcome);
         }
     }
-    let mut text = table.to_string();
+    let mut text = format!(
+        "{vectors} test vectors of {}\n\n{table}",
+        args.model.display()
+    );
     if !skipped.is_empty() {
         text += &format!(
             "\nskipped, since this processor lacks them: {}",

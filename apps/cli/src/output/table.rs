@@ -1,14 +1,20 @@
 use std::fmt;
 
-/// Text columns, first column left, others right, for a terminal.
+/// Columns for a terminal: those of text to the left, those of numbers to the right.
 pub struct Table {
     rows: Vec<Vec<String>>,
+    text: usize,
 }
 
 impl Table {
-    /// A table with a header.
+    /// A table with a header, whose first column is text.
     pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { rows: vec![header.map(str::to_owned).to_vec()] }
+        Self { rows: vec![header.map(str::to_owned).to_vec()], text: 1 }
+    }
+
+    /// The first `columns` are text.
+    pub fn text(self, columns: usize) -> Self {
+        Self { text: columns, ..self }
     }
 
     /// Appends a row.
@@ -25,7 +31,8 @@ impl fmt::Display for Table {
         for (i, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for (c, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                line += &if c == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+                line += if c == 0 { "" } else { "  " };
+                line += &if c < self.text { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
             }
             writeln!(f, "{}", line.trim_end())?;
             if i == 0 {
@@ -46,5 +53,12 @@ mod tests {
         table.row(["stem".into(), "7".into()]);
         table.row(["classifier".into(), "1,024".into()]);
         assert_eq!(table.to_string(), "layer       bytes\n-----------------\nstem            7\nclassifier  1,024\n");
+    }
+
+    #[test]
+    fn text_stands_to_the_left() {
+        let mut table = Table::new(["level", "result"]).text(2);
+        table.row(["portable".into(), "ok".into()]);
+        assert_eq!(table.to_string(), "level     result\n----------------\nportable  ok\n");
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use subbyte_graph::{
-    Graph,
+    Graph, Role, Storage,
     networks::{self, FirstLayer, NetworkConfig},
     sbg,
 };
@@ -110,7 +110,7 @@ pub fn epoch(number: usize) -> Value {
     })
 }
 
-/// The quickstart's network before training, for 28x28 grey images.
+/// The quickstart's network for 28x28 grey images, with scales but untrained.
 pub fn network(first: FirstLayer) -> Graph {
     let config = NetworkConfig {
         colours: 1,
@@ -119,7 +119,16 @@ pub fn network(first: FirstLayer) -> Graph {
         first,
         ..NetworkConfig::default()
     };
-    networks::build("small", &config).unwrap()
+    let mut graph = networks::build("small", &config).unwrap();
+    for param in graph.params.values_mut() {
+        if let (Role::Scale, Storage::F32(scales)) = (param.role, &mut param.storage) {
+            // Training measures those of activations.
+            for scale in scales.iter_mut().filter(|scale| **scale <= 0.0) {
+                *scale = 0.25;
+            }
+        }
+    }
+    graph
 }
 
 /// The integer model of [`network`] with class names, provenance and two test vectors.

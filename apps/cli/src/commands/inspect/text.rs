@@ -8,7 +8,8 @@ pub fn render(report: &Report) -> String {
     let [colours, height, width] = report.input;
     let colours = if colours == 1 { "grey" } else { "colour" };
     let mut text = format!(
-        "{}: {} for {width}x{height} {colours} images, {} bytes\n\n{}",
+        "{}: {} for {width}x{height} {colours} images, {} bytes\n\n{}\n\
+         in, out: bits of a code, or of the widest sum that can occur; bit operations: MACs x weight bits x in\n",
         report.file.display(),
         report.kind,
         thousands(report.bytes as u64),
@@ -57,7 +58,8 @@ fn layers(report: &Report) -> Table {
         "bytes",
         "MACs",
         "bit operations",
-    ]);
+    ])
+    .text(2);
     for layer in &report.layers {
         table.row(row(layer));
     }
@@ -81,6 +83,10 @@ fn layers(report: &Report) -> Table {
 fn row(layer: &Layer) -> [String; 10] {
     let number = |n: u64| if n == 0 { String::new() } else { thousands(n) };
     let bits = |bits: Option<u32>| bits.map_or_else(|| "float".to_owned(), |bits| bits.to_string());
+    let input_bits = match layer.operator.as_str() {
+        "Image" => String::new(),
+        _ => bits(layer.input_bits),
+    };
     let weight_bits = match layer.weight_bits {
         Some(bits) if bits.fract() == 0.0 => bits.to_string(),
         Some(bits) => format!("{bits:.2}"),
@@ -89,14 +95,14 @@ fn row(layer: &Layer) -> [String; 10] {
     };
     [
         layer.name.clone(),
-        [Some(layer.operator.as_str()), layer.detail.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" "),
+        format!(
+            "{} {}",
+            layer.operator,
+            layer.detail.as_deref().unwrap_or_default()
+        ),
         layer.shape.map(|n| n.to_string()).join("x"),
         weight_bits,
-        bits(layer.input_bits),
+        input_bits,
         bits(layer.output_bits),
         number(layer.parameters),
         number(layer.bytes),
@@ -188,10 +194,11 @@ fn checkpoint(training: &Training) -> String {
 
 /// A name with its value; one of several lines stands below it.
 fn pair(name: &str, value: &str) -> String {
-    match value.trim_end() {
-        value if value.contains('\n') => {
-            format!("  {name}:\n    {}\n", value.replace('\n', "\n    "))
-        }
-        value => format!("  {name}: {value}\n"),
+    if !value.trim_end().contains('\n') {
+        return format!("  {name}: {value}\n");
     }
+    let lines = value
+        .lines()
+        .map(|line| format!("    {line}").trim_end().to_owned() + "\n");
+    format!("  {name}:\n{}", lines.collect::<String>())
 }
