@@ -48,7 +48,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Prepares `graph` for `device`. Gradients can be taken where the device has a tape ([`Device::autodiff`]).
+    /// Prepares `graph` for `device`. Gradients can be taken where the device has a tape ([`Device::autodiff`]); activations are
+    /// never computed again for them, whatever the device says of checkpointing.
     ///
     /// # Errors
     /// If the graph is not valid; every problem is listed.
@@ -59,6 +60,10 @@ impl Network {
         };
         graph.validate().map_err(invalid)?;
         let shapes = graph.shapes().map_err(invalid)?;
+        let device = &match device.is_autodiff() {
+            true => device.clone().inner().autodiff(),
+            false => device.clone(),
+        };
         Ok(Self {
             parameters: Parameters::new(graph, device),
             fused: Plan::new(graph, &shapes, true),

@@ -4,7 +4,7 @@ use subbyte_graph::{Graph, Op, Param, Role};
 
 use super::*;
 use crate::ops::cross_entropy;
-use crate::ops::testing::{assert_close, to_vec};
+use crate::ops::testing::{assert_close, to_vec, without_custom_operations};
 
 fn images(n: usize, size: usize, colours: usize) -> Images {
     let len = n * size * size * colours;
@@ -151,6 +151,23 @@ fn steps_over_several_nodes_compute_what_single_nodes_do() {
                 }
             });
         assert_eq!(seen, activations.map(|(id, _)| id).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_backend_without_custom_operations_trains_the_same_network() {
+    for (bits, tolerance) in [("float", 1e-3), ("w4a4", 0.1)] {
+        let run = || {
+            let mut network = network("small", bits);
+            let images = images(6, 28, 1);
+            let loss = descend(&mut network, &images, &[0, 1, 2, 3, 4, 5]);
+            let logits = network.predict(&images).expect("forward");
+            (loss, to_vec(&logits))
+        };
+        let (custom, plain) = (run(), without_custom_operations(run));
+        assert_ne!(custom, plain, "both ran the same operations");
+        assert!((custom.0 - plain.0).abs() < tolerance * custom.0, "{bits}");
+        assert_close(&custom.1, &plain.1, 10.0 * tolerance);
     }
 }
 

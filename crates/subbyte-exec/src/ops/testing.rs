@@ -1,5 +1,7 @@
 //! What tests of operations share.
 
+use std::cell::Cell;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Seeded values in -1 to 1 on the CPU with a gradient tape.
@@ -53,4 +55,20 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
             "element {i}: {f} instead of {e}"
         );
     }
+}
+
+thread_local! {
+    static OFF: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` as on a backend that custom operations do not know.
+pub(crate) fn without_custom_operations<R>(work: impl FnOnce() -> R) -> R {
+    OFF.set(true);
+    let result = work();
+    OFF.set(false);
+    result
+}
+
+pub(super) fn custom_operations_are_off() -> bool {
+    OFF.get()
 }

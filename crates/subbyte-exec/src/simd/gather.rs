@@ -55,7 +55,7 @@ impl WithSimd for Panel<'_> {
         match (self.outputs.div_ceil(S::F32_LANES), S::REGISTER_COUNT >= 32) {
             (0 | 1, _) => self.tiles::<S, 8, 1>(simd),
             (2, true) => self.tiles::<S, 8, 2>(simd),
-            (2, false) => self.tiles::<S, 6, 2>(simd),
+            (2, false) => self.tiles::<S, 4, 2>(simd),
             (3, _) => self.tiles::<S, 8, 3>(simd),
             _ => self.tiles::<S, 6, 4>(simd),
         }
