@@ -16,10 +16,11 @@ pub enum Network {
     Graph(Box<Graph>, Option<Box<Checkpoint>>),
 }
 
-/// Reads a model or a network, by its content.
+/// Reads a model or a network, by its content. A file named like a model is judged as one even where its first bytes are damaged.
 pub fn load(path: &Path) -> Result<Network> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if bytes.starts_with(&model::MAGIC) {
+    let named_model = path.extension().is_some_and(|extension| extension == "sbm");
+    if named_model || bytes.starts_with(&model::MAGIC) {
         return Ok(Network::Model(Box::new(parse_model(path, &bytes)?), bytes));
     }
     let (graph, extras) = sbg::load(path)?;

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use subbyte_data::{
-    Dataset, Error, ErrorKind, Filter, Geometry, Options, Part, Resize, open, read_image,
+    Dataset, Error, ErrorKind, Filter, Geometry, Options, Part, Resize, image_files, open,
+    read_image,
 };
 use tempfile::TempDir;
 
@@ -310,4 +311,19 @@ fn of_many_problems_the_first_are_written_out() {
         message.contains("19.png") && !message.contains("20.png"),
         "{message}"
     );
+}
+
+#[test]
+fn image_files_of_a_folder_come_in_order_of_names() {
+    let place = TempDir::new().unwrap();
+    for name in ["b.png", "a.JPG", ".hidden.png", "notes.txt", "below/c.png"] {
+        let path = place.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let expected = ["a.JPG", "b.png"].map(|name| place.path().join(name));
+    assert_eq!(image_files(place.path()).unwrap(), expected);
+    let gone = place.path().join("gone");
+    let message = image_files(&gone).unwrap_err().to_string();
+    assert!(message.contains("gone"), "{message}");
 }

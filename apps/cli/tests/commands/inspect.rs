@@ -161,6 +161,12 @@ fn files_that_are_missing_cut_off_or_damaged_are_named() {
     place
         .run(&["inspect", "flipped.sbm"])
         .refused(&["flipped.sbm", "checksum"]);
+    let mut flipped = whole.clone();
+    flipped[0] ^= 1;
+    place.write("start.sbm", flipped);
+    place
+        .run(&["inspect", "start.sbm"])
+        .refused(&["start.sbm", "not an .sbm file"]);
     place.write("other.sbg", "something else");
     place.run(&["inspect", "other.sbg"]).refused(&["other.sbg"]);
 }
