@@ -142,7 +142,7 @@ impl Measurement {
 
     /// The figures that apply, one a line.
     pub fn table(&self) -> Table {
-        let mut table = Table::new(["", ""]);
+        let mut table = Table::new(["measured", "value"]);
         let mut row = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 table.row([name.to_owned(), value]);
