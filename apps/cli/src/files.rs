@@ -25,7 +25,11 @@ pub fn load(path: &Path) -> Result<Network> {
     }
     let (graph, extras) = sbg::load(path)?;
     // A network that training wrote carries its recipe.
-    let checkpoint = if extras.text.is_empty() { None } else { Some(Box::new(Checkpoint::load(path)?)) };
+    let checkpoint = if extras.text.is_empty() {
+        None
+    } else {
+        Some(Box::new(Checkpoint::load(path)?))
+    };
     Ok(Network::Graph(Box::new(graph), checkpoint))
 }
 
@@ -42,7 +46,10 @@ pub fn load_model(path: &Path) -> Result<(Model, Vec<u8>)> {
 
 fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
     model::read(bytes).with_context(|| {
-        format!("{} is damaged; make it again with `subbyte lower`, or copy it again", path.display())
+        format!(
+            "{} is damaged; make it again with `subbyte lower`, or copy it again",
+            path.display()
+        )
     })
 }
 
@@ -52,7 +59,10 @@ pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -
     if path == "builtin" {
         return Ok(data::fashion_mnist_subset().test);
     }
-    let options = data::Options { geometry: Some(geometry), resize };
+    let options = data::Options {
+        geometry: Some(geometry),
+        resize,
+    };
     Ok(data::open(Path::new(path), &options)?.held_out()?)
 }
 
@@ -61,19 +71,40 @@ pub fn data_path(given: Option<&String>, recipe: Option<&Recipe>, file: &Path) -
     match (given, recipe) {
         (Some(path), _) => Ok(path.clone()),
         (None, Some(recipe)) => Ok(recipe.data.path.clone()),
-        (None, None) => bail!("{} does not say which data it was trained on; give --data PATH", file.display()),
+        (None, None) => bail!(
+            "{} does not say which data it was trained on; give --data PATH",
+            file.display()
+        ),
     }
+}
+
+/// The data path that a model notes of its training.
+pub fn noted_data(model: &Model) -> Option<&String> {
+    model
+        .provenance
+        .iter()
+        .find(|(name, _)| name == "data")
+        .map(|(_, path)| path)
 }
 
 /// Writes beside `path` and renames.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    subbyte::graph::replace_file(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    subbyte::graph::replace_file(path, bytes)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Size of the images that a network reads.
 pub fn geometry(graph: &Graph) -> Geometry {
     let image = graph.nodes.iter().find_map(|node| match node.op {
-        Op::Image { colours, height, width } => Some(Geometry { height, width, colours }),
+        Op::Image {
+            colours,
+            height,
+            width,
+        } => Some(Geometry {
+            height,
+            width,
+            colours,
+        }),
         _ => None,
     });
     image.expect("a valid graph has an image input")
@@ -81,8 +112,17 @@ pub fn geometry(graph: &Graph) -> Geometry {
 
 /// Size of the images that a model reads.
 pub fn model_geometry(model: &Model) -> Geometry {
-    let Input { colours, height, width, .. } = model.input;
-    Geometry { height, width, colours }
+    let Input {
+        colours,
+        height,
+        width,
+        ..
+    } = model.input;
+    Geometry {
+        height,
+        width,
+        colours,
+    }
 }
 
 /// How a model wants images of other sizes to be brought to its own.
@@ -94,5 +134,8 @@ pub fn resize(model: &Model) -> Option<data::Resize> {
         Resampling::Lanczos3 => data::Filter::Lanczos3,
     };
     let resize = model.input.resize?;
-    Some(data::Resize { shorter_side: resize.shorter_side, filter: filter(resize.filter) })
+    Some(data::Resize {
+        shorter_side: resize.shorter_side,
+        filter: filter(resize.filter),
+    })
 }

@@ -80,7 +80,11 @@ pub fn lower(
         bytes: Some(bytes.len()),
         ..Measurement::of_model(&score, threads).with(&agreement)
     };
-    Ok(Lowered { model, bytes, measurement })
+    Ok(Lowered {
+        model,
+        bytes,
+        measurement,
+    })
 }
 
 /// Measures a network: where every layer is quantized the integer model that it becomes, which comes back too, else the network in
@@ -113,7 +117,10 @@ pub fn score(
 ) -> Result<(IntegerScore, usize)> {
     let mut bar = Bar::new("integer model", data.len());
     let score = subbyte::measure_model(model, data, threads, &mut |done| bar.at(done))?;
-    Ok((score, threads.map_or_else(subbyte::threads, NonZeroUsize::get)))
+    Ok((
+        score,
+        threads.map_or_else(subbyte::threads, NonZeroUsize::get),
+    ))
 }
 
 impl Measurement {
@@ -153,15 +160,29 @@ impl Measurement {
         row("integer model, top-5", self.top5.map(percent));
         row("evaluation, top-1", self.top1_evaluated.map(percent));
         let of = |n: u64, all: Option<u64>| {
-            all.map_or(thousands(n), |all| format!("{} of {}", thousands(n), thousands(all)))
+            all.map_or(thousands(n), |all| {
+                format!("{} of {}", thousands(n), thousands(all))
+            })
         };
-        row("codes that differ", self.differing_codes.map(|n| of(n, self.compared_codes)));
+        row(
+            "codes that differ",
+            self.differing_codes.map(|n| of(n, self.compared_codes)),
+        );
         let images = self.images.map(|n| n as u64);
-        row("predictions that differ", self.differing_predictions.map(|n| of(n, images)));
+        row(
+            "predictions that differ",
+            self.differing_predictions.map(|n| of(n, images)),
+        );
         let float = self.differing_float_predictions.map(|n| of(n, images));
         row("predictions that differ from the float forward", float);
-        let threads = self.threads.map_or(String::new(), |n| format!(" ({n} threads)"));
-        row("images per second", self.images_per_second.map(|v| format!("{}{threads}", thousands(v as u64))));
+        let threads = self
+            .threads
+            .map_or(String::new(), |n| format!(" ({n} threads)"));
+        row(
+            "images per second",
+            self.images_per_second
+                .map(|v| format!("{}{threads}", thousands(v as u64))),
+        );
         row("bytes of the file", self.bytes.map(|n| thousands(n as u64)));
         table
     }

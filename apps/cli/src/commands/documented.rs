@@ -17,7 +17,12 @@ fn commands(text: &str) -> Vec<String> {
             inside = !inside;
         } else if inside {
             let line = line.split(" #").next().unwrap_or_default().trim();
-            commands.extend(starts.iter().find_map(|start| line.strip_prefix(start)).map(str::to_owned));
+            commands.extend(
+                starts
+                    .iter()
+                    .find_map(|start| line.strip_prefix(start))
+                    .map(str::to_owned),
+            );
         }
     }
     commands
@@ -26,16 +31,26 @@ fn commands(text: &str) -> Vec<String> {
 #[test]
 fn documented_commands_are_understood() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let pages = docs.filter(|path| path.extension().is_some_and(|e| e == "md"));
     let mut seen = 0;
     for page in pages.chain([root.join("README.md")]) {
         for command in commands(&fs::read_to_string(&page).unwrap()) {
             let words = ["subbyte"].into_iter().chain(command.split_whitespace());
             let parsed = Args::try_parse_from(words);
-            assert!(parsed.is_ok(), "{}: subbyte {command}\n{}", page.display(), parsed.unwrap_err());
+            assert!(
+                parsed.is_ok(),
+                "{}: subbyte {command}\n{}",
+                page.display(),
+                parsed.unwrap_err()
+            );
             seen += 1;
         }
     }
-    assert!(seen >= 10, "only {seen} commands were found in the documentation");
+    assert!(
+        seen >= 10,
+        "only {seen} commands were found in the documentation"
+    );
 }

@@ -10,8 +10,7 @@ pub fn run(args: &Eval) -> Result<()> {
     let given = args.data.as_ref().or(args.positional.as_ref());
     let measurement = match files::load(&args.file)? {
         Network::Model(model, bytes) => {
-            let noted = model.provenance.iter().find(|(name, _)| name == "data").map(|(_, path)| path);
-            let path = files::data_path(given.or(noted), None, &args.file)?;
+            let path = files::data_path(given.or(files::noted_data(&model)), None, &args.file)?;
             let geometry = files::model_geometry(&model);
             let data = files::test_data(&path, geometry, files::resize(&model))?;
             let (score, threads) = measurement::score(&model, &data, args.threads)?;

@@ -16,7 +16,10 @@ pub fn run(args: &Lower) -> Result<()> {
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
     let data = files::test_data(&path, files::geometry(&graph), None)?;
     let lowered = measurement::lower(&graph, checkpoint.as_deref(), &data, args.vectors)?;
-    let output = args.output.clone().unwrap_or_else(|| args.network.with_extension("sbm"));
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| args.network.with_extension("sbm"));
     files::write(&output, &lowered.bytes)?;
     if args.json {
         return print_json(&lowered.measurement);

@@ -146,8 +146,7 @@ impl Pictures<'_> {
 fn load(path: &Path) -> Result<(Model, Option<String>)> {
     match files::load(path)? {
         Network::Model(model, _) => {
-            let data = model.provenance.iter().find(|(name, _)| name == "data");
-            let data = data.map(|(_, path)| path.clone());
+            let data = files::noted_data(&model).cloned();
             Ok((*model, data))
         }
         Network::Graph(graph, checkpoint) => {

@@ -118,7 +118,10 @@ pub fn run(args: &Quickstart) -> Result<()> {
     if args.json {
         return print_json(&summary(&networks, &lowered, time));
     }
-    print(&format!("{table}\n{}", remarks(&lowered, &args.output, time)))
+    print(&format!(
+        "{table}\n{}",
+        remarks(&lowered, &args.output, time)
+    ))
 }
 
 fn train(trial: &Trial, split: &Split, args: &Quickstart) -> Result<Trained> {
@@ -133,7 +136,8 @@ fn train(trial: &Trial, split: &Split, args: &Quickstart) -> Result<Trained> {
         recipe.from = Some(args.output.join(TRIALS[0].name).join("final.sbg"));
     }
     let run = Run::new(recipe, split.train.clone(), args.output.join(trial.name))?.force(true);
-    let Outcome::Finished(checkpoint) = run.train(&mut TrainingBar::new(trial.name, || false), false)?
+    let Outcome::Finished(checkpoint) =
+        run.train(&mut TrainingBar::new(trial.name, || false), false)?
     else {
         bail!("{} was stopped", trial.name)
     };
@@ -142,7 +146,14 @@ fn train(trial: &Trial, split: &Split, args: &Quickstart) -> Result<Trained> {
     let images_per_second = split.test.len() as f64 / begun.elapsed().as_secs_f64();
     let bytes = sbg::to_bytes(&checkpoint.graph, &sbg::Extras::default())?.len();
     let (title, name) = (trial.title, trial.name);
-    Ok(Trained { title, name, checkpoint: *checkpoint, top1, bytes, images_per_second })
+    Ok(Trained {
+        title,
+        name,
+        checkpoint: *checkpoint,
+        top1,
+        bytes,
+        images_per_second,
+    })
 }
 
 fn summary<'a>(networks: &'a [Trained], lowered: &'a Lowered, time: Duration) -> Summary<'a> {
@@ -160,7 +171,11 @@ fn summary<'a>(networks: &'a [Trained], lowered: &'a Lowered, time: Duration) ->
         images_per_second: m.images_per_second.unwrap_or_default(),
     };
     let networks = trained.chain([integer]).collect();
-    Summary { networks, seconds: time.as_secs_f64(), measurement: m }
+    Summary {
+        networks,
+        seconds: time.as_secs_f64(),
+        measurement: m,
+    }
 }
 
 fn table(networks: &[Trained], lowered: &Lowered) -> Table {
@@ -174,7 +189,12 @@ fn table(networks: &[Trained], lowered: &Lowered) -> Table {
 /// Cells of the table, for the terminal and the report.
 fn rows(networks: &[Trained], lowered: &Lowered) -> Vec<[String; 4]> {
     let row = |title: &str, top1: f64, bytes: usize, speed: f64| {
-        [title.to_owned(), percent(top1), thousands(bytes as u64), thousands(speed as u64)]
+        [
+            title.to_owned(),
+            percent(top1),
+            thousands(bytes as u64),
+            thousands(speed as u64),
+        ]
     };
     let m = &lowered.measurement;
     let integer = row(
@@ -183,7 +203,9 @@ fn rows(networks: &[Trained], lowered: &Lowered) -> Vec<[String; 4]> {
         lowered.bytes.len(),
         m.images_per_second.unwrap_or_default(),
     );
-    let trained = networks.iter().map(|n| row(n.title, n.top1, n.bytes, n.images_per_second));
+    let trained = networks
+        .iter()
+        .map(|n| row(n.title, n.top1, n.bytes, n.images_per_second));
     trained.chain([integer]).collect()
 }
 

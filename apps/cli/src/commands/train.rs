@@ -43,13 +43,18 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     };
     let run = Run::new(recipe, split.train, &folder)?.force(args.force);
     ctrlc::set_handler(stop).context("cannot watch for Ctrl-C")?;
-    let name = args.recipe.file_stem().unwrap_or_default().to_string_lossy();
+    let name = args
+        .recipe
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
     let outcome = run.train(&mut TrainingBar::new(name, stopped), args.resume)?;
     let Outcome::Finished(checkpoint) = outcome else {
         eprintln!("interrupted; go on with the same command and --resume");
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let (measurement, lowered) = measurement::network(&checkpoint.graph, Some(&checkpoint), &split.test)?;
+    let (measurement, lowered) =
+        measurement::network(&checkpoint.graph, Some(&checkpoint), &split.test)?;
     let model = folder.join("final.sbm");
     if let Some(lowered) = &lowered {
         files::write(&model, &lowered.bytes)?;

@@ -5,7 +5,7 @@ mod table;
 
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 pub use progress::{Bar, TrainingBar};
@@ -17,8 +17,9 @@ pub use table::Table;
 /// If stdout cannot be written, which [`is_broken_pipe`] tells from other errors.
 pub fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", text.trim_end())?;
-    Ok(out.flush()?)
+    writeln!(out, "{}", text.trim_end())
+        .and_then(|()| out.flush())
+        .context("cannot write to stdout")
 }
 
 /// Writes `value` to stdout as one JSON object.
@@ -53,7 +54,10 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 7, 999, 1000, 69_496, 1_234_567].map(thousands), ["0", "7", "999", "1,000", "69,496", "1,234,567"]);
+        assert_eq!(
+            [0, 7, 999, 1000, 69_496, 1_234_567].map(thousands),
+            ["0", "7", "999", "1,000", "69,496", "1,234,567"]
+        );
         assert_eq!(percent(0.9137), "91.37 %");
     }
 }

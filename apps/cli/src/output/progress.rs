@@ -21,10 +21,17 @@ impl Bar {
         let label = label.into();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64).with_message(label.clone());
-            bar.set_style(style("{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left"));
+            bar.set_style(style(
+                "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left",
+            ));
             bar
         });
-        Self { label, total, bar, told: std::time::Instant::now() }
+        Self {
+            label,
+            total,
+            bar,
+            told: std::time::Instant::now(),
+        }
     }
 
     /// `done` images are done.
@@ -49,7 +56,9 @@ impl Drop for Bar {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("a valid template").progress_chars("━╸─")
+    ProgressStyle::with_template(template)
+        .expect("a valid template")
+        .progress_chars("━╸─")
 }
 
 /// Shows a training run: a bar with speed, loss, accuracy and remaining time on a terminal, a line an epoch everywhere.
@@ -63,7 +72,12 @@ pub struct TrainingBar {
 impl TrainingBar {
     /// `stop` is asked after every step whether to end the run.
     pub fn new(label: impl Into<String>, stop: fn() -> bool) -> Self {
-        Self { label: label.into(), epochs: 0, bar: None, stop }
+        Self {
+            label: label.into(),
+            epochs: 0,
+            bar: None,
+            stop,
+        }
     }
 
     /// A line that stays, above the bar where there is one.
@@ -90,11 +104,17 @@ impl Observer for TrainingBar {
                     start.network, start.parameters, start.training_images
                 ));
                 if let Some(taken) = &start.taken {
-                    let text = format!("{label}: {} parameters taken from another network", taken.parameters);
+                    let text = format!(
+                        "{label}: {} parameters taken from another network",
+                        taken.parameters
+                    );
                     self.line(&text);
                 }
                 if start.resumed_at > 0 {
-                    self.line(&format!("{label}: resumed after epoch {}", start.resumed_at));
+                    self.line(&format!(
+                        "{label}: resumed after epoch {}",
+                        start.resumed_at
+                    ));
                 }
             }
             Event::Step(step) => {
@@ -117,9 +137,9 @@ impl Observer for TrainingBar {
                 }
             }
             Event::EpochEnd(epoch) => {
-                let validation = epoch
-                    .validation
-                    .map_or(String::new(), |v| format!(", validation {:.2} %", 100.0 * v.top1));
+                let validation = epoch.validation.map_or(String::new(), |v| {
+                    format!(", validation {:.2} %", 100.0 * v.top1)
+                });
                 self.line(&format!(
                     "{label}: epoch {}/{}: loss {:.4}, training {:.2} %{validation}, {:.0} img/s, {:.1} s",
                     epoch.epoch,
@@ -131,7 +151,9 @@ impl Observer for TrainingBar {
                 ));
             }
             Event::Reestimation { images } => {
-                self.line(&format!("{label}: measuring batch-norm statistics on {images} images"));
+                self.line(&format!(
+                    "{label}: measuring batch-norm statistics on {images} images"
+                ));
             }
             Event::Finished { path } => {
                 if let Some(bar) = self.bar.take() {
@@ -141,7 +163,11 @@ impl Observer for TrainingBar {
             }
             _ => {}
         }
-        if (self.stop)() { Control::Stop } else { Control::Continue }
+        if (self.stop)() {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
     }
 }
 

@@ -9,12 +9,18 @@ pub struct Table {
 impl Table {
     /// A table with a header, whose first column is text.
     pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { rows: vec![header.map(str::to_owned).to_vec()], text: 1 }
+        Self {
+            rows: vec![header.map(str::to_owned).to_vec()],
+            text: 1,
+        }
     }
 
     /// The first `columns` are text.
     pub fn text(self, columns: usize) -> Self {
-        Self { text: columns, ..self }
+        Self {
+            text: columns,
+            ..self
+        }
     }
 
     /// Appends a row.
@@ -26,17 +32,31 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |c: usize| self.rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max();
+        let width = |c: usize| {
+            self.rows
+                .iter()
+                .filter_map(|r| r.get(c))
+                .map(|t| t.chars().count())
+                .max()
+        };
         let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
         for (i, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for (c, (cell, &width)) in row.iter().zip(&widths).enumerate() {
                 line += if c == 0 { "" } else { "  " };
-                line += &if c < self.text { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+                line += &if c < self.text {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                };
             }
             writeln!(f, "{}", line.trim_end())?;
             if i == 0 {
-                writeln!(f, "{}", "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1)))?;
+                writeln!(
+                    f,
+                    "{}",
+                    "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1))
+                )?;
             }
         }
         Ok(())
@@ -52,13 +72,19 @@ mod tests {
         let mut table = Table::new(["layer", "bytes"]);
         table.row(["stem".into(), "7".into()]);
         table.row(["classifier".into(), "1,024".into()]);
-        assert_eq!(table.to_string(), "layer       bytes\n-----------------\nstem            7\nclassifier  1,024\n");
+        assert_eq!(
+            table.to_string(),
+            "layer       bytes\n-----------------\nstem            7\nclassifier  1,024\n"
+        );
     }
 
     #[test]
     fn text_stands_to_the_left() {
         let mut table = Table::new(["level", "result"]).text(2);
         table.row(["portable".into(), "ok".into()]);
-        assert_eq!(table.to_string(), "level     result\n----------------\nportable  ok\n");
+        assert_eq!(
+            table.to_string(),
+            "level     result\n----------------\nportable  ok\n"
+        );
     }
 }

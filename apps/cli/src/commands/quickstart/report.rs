@@ -21,11 +21,18 @@ pub fn write(
     data: &Dataset,
     time: Duration,
 ) -> Result<()> {
-    let runs: Vec<_> = networks.iter().map(|n| pictures::curves(n.title, &n.checkpoint.history)).collect();
+    let runs: Vec<_> = networks
+        .iter()
+        .map(|n| pictures::curves(n.title, &n.checkpoint.history))
+        .collect();
     let curves = training_curves(&runs)?;
-    curves.write(&folder.join("curves.png"))?;
-    let histograms = code_histograms(&pictures::histograms(&lowered.model, data, HISTOGRAM_IMAGES)?)?;
-    histograms.write(&folder.join("codes.png"))?;
+    curves.write(folder.join("curves.png"))?;
+    let histograms = code_histograms(&pictures::histograms(
+        &lowered.model,
+        data,
+        HISTOGRAM_IMAGES,
+    )?)?;
+    histograms.write(folder.join("codes.png"))?;
 
     let results = rows(networks, lowered).into_iter().fold(
         Table::new([
@@ -48,7 +55,7 @@ pub fn write(
         .figure(&curves, "Loss and accuracy on training images, epoch by epoch.");
     if let Some(picture) = pictures::table_picture(&lowered.model) {
         let table = pixel_table(&picture)?;
-        table.write(&folder.join("pixel-table.png"))?;
+        table.write(folder.join("pixel-table.png"))?;
         report = report.section("Pixel table").figure(
             &table,
             "The learned table: each column is one of the 256 pixel values, each row one code. Above it the tone curve, the sum \
@@ -82,6 +89,6 @@ pub fn write(
         .section("Integer model")
         .paragraph("Operators of the model; shapes are channels x height x width.")
         .table(&layers)
-        .write(&folder.join("report.html"))?;
+        .write(folder.join("report.html"))?;
     Ok(())
 }
