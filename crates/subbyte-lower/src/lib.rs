@@ -4,8 +4,8 @@
 //! model file carries beside its operators, and has the result proved sound. It never looks at data.
 #![forbid(unsafe_code)]
 
-use subbyte_graph::fuse::{FuseError, Fused, FusedNode, FusedOp, RequantFn, fuse};
 use subbyte_graph::Graph;
+use subbyte_graph::fuse::{FuseError, Fused, FusedNode, FusedOp, RequantFn, fuse};
 use subbyte_model::{Input, Model, Node, Op, Problems, Requant};
 
 /// Why a graph has no integer model.
@@ -40,7 +40,12 @@ pub fn lower(graph: &Graph) -> Result<Model, LowerError> {
 pub fn translate(fused: &Fused) -> Result<Model, Problems> {
     let [colours, height, width] = fused.image;
     let model = Model {
-        input: Input { colours, height, width, resize: None },
+        input: Input {
+            colours,
+            height,
+            width,
+            resize: None,
+        },
         nodes: fused.nodes.iter().map(node).collect(),
         classes: Vec::new(),
         provenance: Vec::new(),
@@ -55,13 +60,20 @@ fn node(fused: &FusedNode) -> Node {
         FusedOp::Integer(op) => op.clone(),
         FusedOp::Requant(function) => Op::Requant(requant(function, fused.shape[0])),
     };
-    Node { name: fused.name.clone(), inputs: fused.inputs.clone(), op }
+    Node {
+        name: fused.name.clone(),
+        inputs: fused.inputs.clone(),
+        op,
+    }
 }
 
 fn requant(function: &RequantFn, channels: usize) -> Requant {
     let code = function.grid.code_type();
     match &function.integers {
-        Some(channels) => Requant::MulShift { code, channels: channels.clone() },
+        Some(channels) => Requant::MulShift {
+            code,
+            channels: channels.clone(),
+        },
         None => {
             let (mut thresholds, mut descending) = (Vec::new(), Vec::new());
             for channel in 0..channels {
@@ -69,7 +81,11 @@ fn requant(function: &RequantFn, channels: usize) -> Requant {
                 thresholds.extend(t);
                 descending.push(falls);
             }
-            Requant::Thresholds { code, thresholds, descending }
+            Requant::Thresholds {
+                code,
+                thresholds,
+                descending,
+            }
         }
     }
 }
