@@ -6,7 +6,11 @@
 //! the two agree code for code.
 
 mod chain;
+mod fusion;
+mod logits;
 mod operators;
+mod products;
+mod quantize;
 mod requant;
 #[cfg(test)]
 mod tests;
@@ -69,7 +73,7 @@ impl std::error::Error for FuseError {}
 /// # Errors
 /// With all nodes that have no integer form, each with what to change.
 pub fn fuse(graph: &Graph) -> Result<Fused, FuseError> {
-    operators::Fusion::new(graph)?.run()
+    fusion::Fusion::new(graph)?.run()
 }
 
 impl Graph {
