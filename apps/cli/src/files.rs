@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use subbyte::data::{self, Dataset, Geometry};
 use subbyte::graph::{Graph, Op, sbg};
-use subbyte::model::{self, Input, Model, Resampling};
+use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::train::{Checkpoint, Recipe};
 
 /// What a file holds.
@@ -45,11 +45,12 @@ pub fn load_model(path: &Path) -> Result<(Model, Vec<u8>)> {
 }
 
 fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
-    model::read(bytes).with_context(|| {
-        format!(
-            "{} is damaged; make it again with `subbyte lower`, or copy it again",
-            path.display()
-        )
+    model::read(bytes).map_err(|error| {
+        let remedy = match error.kind {
+            ReadErrorKind::Version(_) => "update subbyte",
+            _ => "copy the file again, or make it anew with `subbyte lower`",
+        };
+        anyhow!("{} cannot be used: {error}; {remedy}", path.display())
     })
 }
 

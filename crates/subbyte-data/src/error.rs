@@ -90,7 +90,9 @@ pub enum ErrorKind {
     #[error("is not a class of the training part; rename or remove the folder")]
     UnknownClass,
     /// An image does not have the size that is needed, and no resizing was asked for.
-    #[error("is {found} where {expected} is needed; give a size to resize to, or other data")]
+    #[error(
+        "is {found} where {expected} is needed; bring the image to that size, or give other data"
+    )]
     Size {
         /// What is needed.
         expected: Geometry,

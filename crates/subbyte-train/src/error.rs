@@ -59,7 +59,7 @@ pub enum TrainError {
         folder: PathBuf,
     },
     /// A checkpoint is of another recipe or of other data.
-    #[error("{} was made by another run:{}", path.display(), list(differences))]
+    #[error("{} was made by another run: {}", path.display(), list(differences))]
     OtherRun {
         /// The checkpoint.
         path: PathBuf,

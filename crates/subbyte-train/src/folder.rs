@@ -7,7 +7,8 @@ use subbyte_graph::replace_file;
 
 use crate::{Checkpoint, TrainError, recipe::Recipe};
 
-/// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end.
+/// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end, and `final.sbm` if
+/// the command line lowered it.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -39,29 +40,56 @@ impl RunFolder {
         self.path.join("final.sbg")
     }
 
-    /// Makes the folder ready for a run and returns the checkpoint to go on from, if there is one.
+    /// The integer model of the trained network, where something has lowered it.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("final.sbm")
+    }
+
+    /// Looks at the folder without changing it and returns the checkpoint to go on from, if there is one.
     ///
     /// With `resume`, what is there must be of the same run. Otherwise nothing of a run may be there, unless `force` says to
     /// remove it.
-    pub(crate) fn prepare(
+    pub(crate) fn examine(
         &self,
         recipe: &Recipe,
         data: &str,
         resume: bool,
         force: bool,
     ) -> Result<Option<Checkpoint>, TrainError> {
+        if resume {
+            return self.resume(recipe, data);
+        }
+        if !force && self.files().iter().any(|file| file.exists()) {
+            return Err(TrainError::Occupied {
+                folder: self.path.clone(),
+            });
+        }
+        Ok(None)
+    }
+
+    /// Makes the folder ready for a run that can start: what an earlier one left is removed unless the run goes on from it.
+    pub(crate) fn prepare(&self, recipe: &Recipe, resume: bool) -> Result<(), TrainError> {
         fs::create_dir_all(&self.path)
             .map_err(|e| TrainError::io("create the folder", &self.path, e))?;
-        let checkpoint = if resume {
-            self.resume(recipe, data)?
-        } else {
-            self.clear(force)?;
-            None
-        };
+        if !resume {
+            for file in self.files().iter().filter(|file| file.exists()) {
+                fs::remove_file(file).map_err(|e| TrainError::io("remove", file, e))?;
+            }
+        }
         let path = self.recipe();
         replace_file(&path, recipe.to_toml().as_bytes())
-            .map_err(|e| TrainError::io("write", &path, e))?;
-        Ok(checkpoint)
+            .map_err(|e| TrainError::io("write", &path, e))
+    }
+
+    /// All files of a run. The recipe goes last: as long as it is there, the folder counts as that of a run.
+    fn files(&self) -> [PathBuf; 5] {
+        [
+            self.model(),
+            self.finished(),
+            self.checkpoint(),
+            self.log(),
+            self.recipe(),
+        ]
     }
 
     fn resume(&self, recipe: &Recipe, data: &str) -> Result<Option<Checkpoint>, TrainError> {
@@ -80,26 +108,6 @@ impl RunFolder {
             }
         }
         Ok(None)
-    }
-
-    /// Removes what an earlier run left, if `force` allows it.
-    fn clear(&self, force: bool) -> Result<(), TrainError> {
-        // The recipe goes last: as long as it is there, the folder counts as that of a run.
-        let files = [
-            self.finished(),
-            self.checkpoint(),
-            self.log(),
-            self.recipe(),
-        ];
-        for file in files.iter().filter(|file| file.exists()) {
-            if !force {
-                return Err(TrainError::Occupied {
-                    folder: self.path.clone(),
-                });
-            }
-            fs::remove_file(file).map_err(|e| TrainError::io("remove", file, e))?;
-        }
-        Ok(())
     }
 
     /// The folder itself.
@@ -122,15 +130,18 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(temporary.path().join("new/run"));
         let recipe = Recipe::default();
-        folder.prepare(&recipe, "data", false, false).unwrap();
+        folder.examine(&recipe, "data", false, false).unwrap();
+        folder.prepare(&recipe, false).unwrap();
         fs::write(folder.log(), "old").unwrap();
-        let refusal = message(folder.prepare(&recipe, "data", false, false));
+        let refusal = message(folder.examine(&recipe, "data", false, false));
         assert!(
             refusal.contains("run") && refusal.contains("--force"),
             "{refusal}"
         );
         assert_eq!(fs::read_to_string(folder.log()).unwrap(), "old");
-        folder.prepare(&recipe, "data", false, true).unwrap();
+        folder.examine(&recipe, "data", false, true).unwrap();
+        assert_eq!(fs::read_to_string(folder.log()).unwrap(), "old");
+        folder.prepare(&recipe, false).unwrap();
         assert!(!folder.log().exists());
     }
 
@@ -141,7 +152,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("inside")] {
             let folder = RunFolder::new(&path);
-            let refusal = message(folder.prepare(&Recipe::default(), "data", false, true));
+            let refusal = message(folder.prepare(&Recipe::default(), false));
             assert!(refusal.contains(&path.display().to_string()), "{refusal}");
         }
     }
@@ -154,8 +165,9 @@ mod tests {
         let mut other = recipe.clone();
         other.set("learning-rate=0.5").unwrap();
         // Before the first checkpoint the recipe alone tells.
-        assert_eq!(folder.prepare(&recipe, "data", true, false).unwrap(), None);
-        let refusal = message(folder.prepare(&other, "data", true, false));
+        assert_eq!(folder.examine(&recipe, "data", true, false).unwrap(), None);
+        folder.prepare(&recipe, true).unwrap();
+        let refusal = message(folder.examine(&other, "data", true, false));
         assert!(refusal.contains("learning-rate"), "{refusal}");
 
         let checkpoint = Checkpoint {
@@ -166,9 +178,9 @@ mod tests {
             optimizer: Default::default(),
         };
         checkpoint.save(&folder.checkpoint()).unwrap();
-        let resumed = folder.prepare(&recipe, "data", true, false).unwrap();
+        let resumed = folder.examine(&recipe, "data", true, false).unwrap();
         assert_eq!(resumed, Some(checkpoint));
-        let refusal = message(folder.prepare(&other, "other data", true, false));
+        let refusal = message(folder.examine(&other, "other data", true, false));
         assert!(
             refusal.contains("learning-rate: 0.5 here, 0.05 there") && refusal.contains("images"),
             "{refusal}"
@@ -180,11 +192,11 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(temporary.path());
         fs::write(folder.checkpoint(), "rubbish").unwrap();
-        let refusal = message(folder.prepare(&Recipe::default(), "data", true, false));
+        let refusal = message(folder.examine(&Recipe::default(), "data", true, false));
         assert!(refusal.contains("checkpoint.sbg"), "{refusal}");
         let graph: Graph = crate::test::network();
         subbyte_graph::sbg::save(folder.checkpoint(), &graph, &Default::default()).unwrap();
-        let refusal = message(folder.prepare(&Recipe::default(), "data", true, false));
+        let refusal = message(folder.examine(&Recipe::default(), "data", true, false));
         assert!(refusal.contains("no training run"), "{refusal}");
     }
 }

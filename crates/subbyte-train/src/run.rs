@@ -101,12 +101,15 @@ impl Run {
     pub fn train(&self, observer: &mut dyn Observer, resume: bool) -> Result<Outcome, TrainError> {
         let checkpoint = self
             .folder
-            .prepare(&self.recipe, &self.data, resume, self.force)?;
+            .examine(&self.recipe, &self.data, resume, self.force)?;
         let mut history = match &checkpoint {
             Some(checkpoint) => checkpoint.history.clone(),
             None => Vec::new(),
         };
-        match self.drive(observer, checkpoint, &mut history) {
+        // Whatever is wrong with the recipe shows here, before the folder is touched.
+        let (session, taken) = self.session(checkpoint)?;
+        self.folder.prepare(&self.recipe, resume)?;
+        match self.drive(observer, session, taken, &mut history) {
             Ok(finished) => Ok(Outcome::Finished(Box::new(finished))),
             Err(End::Stopped) => Ok(Outcome::Stopped {
                 epochs: history.len(),
@@ -119,10 +122,10 @@ impl Run {
     fn drive(
         &self,
         observer: &mut dyn Observer,
-        checkpoint: Option<Checkpoint>,
+        mut session: Session<'_>,
+        taken: Option<Taken>,
         history: &mut Vec<Epoch>,
     ) -> Result<Checkpoint, End> {
-        let (mut session, taken) = self.session(checkpoint)?;
         let start = self.start(session.network().graph(), history.len(), taken);
         let mut log = Log::open(&self.folder.log(), self.header(&start), history)?;
         tell(observer, &Event::Started(&start))?;

@@ -87,7 +87,7 @@ pub(crate) fn check(image_bytes: usize, classes: usize, data: &Dataset) -> Resul
             expected: image_bytes,
             found,
         })
-    } else if data.classes().len() > classes {
+    } else if data.classes().len() != classes {
         Err(Error::Classes {
             expected: classes,
             found: data.classes().len(),

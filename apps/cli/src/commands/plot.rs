@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::note;
 use anyhow::{Context, Result, bail};
 use subbyte::model::Model;
 use subbyte::train::{Epoch, Record, RunFolder, read_log};
@@ -118,7 +119,7 @@ impl Pictures<'_> {
             self.write(&format!("{name}-table"), &pixel_table(&table)?)?;
         }
         let Some(data) = self.args.data.as_ref().or(noted.as_ref()) else {
-            eprintln!(
+            note!(
                 "{}: no code histograms, since it names no data; give --data PATH",
                 path.display()
             );
@@ -131,9 +132,10 @@ impl Pictures<'_> {
             Ok(histograms) => self.write(&format!("{name}-codes"), &code_histograms(&histograms)?),
             // Data that nobody asked for may be on another machine.
             Err(error) if self.args.data.is_none() => {
-                eprintln!(
-                    "{}: no code histograms: {error:#}; give --data PATH",
-                    path.display()
+                note!(
+                    "{}: no code histograms: {}; give --data PATH",
+                    path.display(),
+                    crate::output::chain(&error)
                 );
                 Ok(())
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::data::{Split, fashion_mnist_subset};
+use subbyte::engine::Level;
 use subbyte::graph::sbg;
 use subbyte::train::{Checkpoint, Outcome, Recipe, Run};
 
@@ -96,6 +97,7 @@ struct Summary<'a> {
 
 /// Trains, lowers, measures, draws and reports.
 pub fn run(args: &Quickstart) -> Result<()> {
+    Level::resolve(None)?;
     let begun = Instant::now();
     let split = fashion_mnist_subset();
     let mut networks = Vec::new();

@@ -1,9 +1,11 @@
+use crate::note;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use subbyte::engine::Level;
 use subbyte::train::{Outcome, Recipe, Run};
 
 use crate::args::Train;
@@ -28,6 +30,8 @@ struct Report<'a> {
 
 /// Trains by a recipe, then measures the last epoch's network on the test images.
 pub fn run(args: &Train) -> Result<ExitCode> {
+    // What the end of a long run needs is looked at before it begins.
+    Level::resolve(None)?;
     let mut recipe = Recipe::load(&args.recipe)?;
     for assignment in &args.sets {
         recipe.set(assignment)?;
@@ -50,15 +54,15 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         .to_string_lossy();
     let outcome = run.train(&mut TrainingBar::new(name, stopped), args.resume)?;
     let Outcome::Finished(checkpoint) = outcome else {
-        eprintln!("interrupted; go on with the same command and --resume");
+        note!("interrupted; go on with the same command and --resume");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let (measurement, lowered) =
         measurement::network(&checkpoint.graph, Some(&checkpoint), &split.test)?;
-    let model = folder.join("final.sbm");
+    let model = run.folder().model();
     if let Some(lowered) = &lowered {
         files::write(&model, &lowered.bytes)?;
-        eprintln!("wrote {}", model.display());
+        note!("wrote {}", model.display());
     }
     if args.json {
         print_json(&Report {

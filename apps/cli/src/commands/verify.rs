@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use crate::note;
 use anyhow::{Result, bail};
 use subbyte::engine::{Level, Options, Plan};
 use subbyte::model::{Model, TestVector, reference};
@@ -63,7 +64,7 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
     if failures == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    note!(
         "error: {} does not give the logits of its test vectors; if all rows failed, the model was changed after it was lowered, \
          otherwise a kernel is wrong: please report it with the model",
         args.model.display()

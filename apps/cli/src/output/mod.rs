@@ -30,6 +30,31 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
+/// Writes a remark to stderr, as `eprintln` does, which however stops a process whose remarks nobody can read.
+#[macro_export]
+macro_rules! note {
+    ($($text:tt)*) => {
+        $crate::output::remark(&format!($($text)*))
+    };
+}
+
+/// What `note!` calls.
+pub fn remark(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An error with its causes; those that a message before them has told already are left out.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
 /// Whether the reader of stdout has gone, as `head` does: no reason to complain.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
@@ -51,6 +76,15 @@ pub fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = io::Error::other("no such thing");
+        let told = anyhow::Error::new(io).context("cannot read it: no such thing");
+        assert_eq!(chain(&told), "cannot read it: no such thing");
+        let untold = anyhow::Error::msg("no such thing").context("cannot read it");
+        assert_eq!(chain(&untold), "cannot read it: no such thing");
+    }
 
     #[test]
     fn numbers_read_well() {

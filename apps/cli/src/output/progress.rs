@@ -1,3 +1,4 @@
+use crate::note;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ impl Bar {
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if self.told.elapsed() >= QUIET => {
-                eprintln!("{}: {done} of {} images", self.label, self.total);
+                note!("{}: {done} of {} images", self.label, self.total);
                 self.told = std::time::Instant::now();
             }
             None => {}
@@ -83,8 +84,8 @@ impl TrainingBar {
     /// A line that stays, above the bar where there is one.
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| note!("{text}")),
+            None => note!("{text}"),
         }
     }
 }

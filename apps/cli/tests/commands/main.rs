@@ -5,4 +5,5 @@ mod inspect;
 mod plot;
 mod predict;
 mod support;
+mod train;
 mod verify;

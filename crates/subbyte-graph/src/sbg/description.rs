@@ -21,6 +21,8 @@ pub(super) struct Version {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {
+    /// See [`super::checksum`]; has to be the first field.
+    pub(super) checksum: String,
     pub(super) version: u32,
     pub(super) name: String,
     pub(super) nodes: Vec<NodeDescription>,

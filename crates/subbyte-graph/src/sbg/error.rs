@@ -26,9 +26,7 @@ pub enum SbgErrorKind {
     #[error("is no .sbg file, or a damaged one: {0}. Restore it from a copy or make it again")]
     Container(String),
     /// A safetensors file of something else.
-    #[error(
-        "is a safetensors file without a subbyte graph; `subbyte train` and `subbyte quantize` write .sbg files"
-    )]
+    #[error("is a safetensors file without a subbyte graph; `subbyte train` writes .sbg files")]
     NoGraph,
     /// Written by a later subbyte.
     #[error("has format version {found}, this subbyte reads up to {known}: update subbyte")]
@@ -38,6 +36,9 @@ pub enum SbgErrorKind {
         /// The newest version that can be read.
         known: u32,
     },
+    /// Some bit of the file is not as it was written.
+    #[error("is damaged: its checksum is wrong. Restore it from a copy or make it again")]
+    Checksum,
     /// Description and tensors do not go together.
     #[error("is damaged: {0}. Restore it from a copy or make it again")]
     Content(String),

@@ -1,7 +1,7 @@
 //! `.sbg`: a graph on disk, also used as checkpoint.
 //!
-//! The file is a safetensors file. Its metadata has one key, `subbyte.graph`: a JSON object with the format's version, nodes,
-//! outputs, class names, the parameters' roles, and texts. Tensors are named by what they hold, `KIND/NAME`:
+//! The file is a safetensors file. Its metadata has one key, `subbyte.graph`: a JSON object with a checksum over the whole file, the format's
+//! version, nodes, outputs, class names, the parameters' roles, and texts. Tensors are named by what they hold, `KIND/NAME`:
 //!
 //! | kind | holds | type |
 //! |---|---|---|
@@ -13,6 +13,7 @@
 //!
 //! Writing is deterministic and reading is exact: the same graph makes the same bytes, and bytes make the same graph again.
 
+mod checksum;
 mod description;
 mod error;
 mod read;

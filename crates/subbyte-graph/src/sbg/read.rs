@@ -7,7 +7,7 @@ use safetensors::{
 use subbyte_num::Packed;
 
 use super::{
-    Extras, SbgError, SbgErrorKind,
+    Extras, SbgError, SbgErrorKind, checksum,
     description::{CodesDescription, Description, KEY, VERSION, Version, tensor_name},
 };
 use crate::{Graph, Node, Param, Storage};
@@ -19,6 +19,9 @@ use crate::{Graph, Node, Param, Storage};
 pub fn from_bytes(bytes: &[u8]) -> Result<(Graph, Extras), SbgError> {
     let mut tensors = Tensors::open(bytes)?;
     let description = tensors.description()?;
+    if !checksum::is_sealed(bytes) {
+        return Err(SbgErrorKind::Checksum.into());
+    }
     let mut graph = Graph {
         name: description.name,
         outputs: description.outputs,

@@ -126,14 +126,28 @@ fn errors_name_the_file_and_what_to_do() {
     assert!(matches!(error.kind(), SbgErrorKind::Write(_)));
 }
 
-/// `bytes` with `from` replaced by `to` in its header.
+/// `bytes` with `from` replaced by `to` in its header, under a checksum that is right again.
 fn with_header(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     let (length, rest) = bytes.split_first_chunk().unwrap();
     let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
     let header = String::from_utf8(header.to_vec()).unwrap();
     assert!(header.contains(from), "{from} is in the header");
     let header = header.replace(from, to).into_bytes();
-    [&(header.len() as u64).to_le_bytes(), &header[..], data].concat()
+    let mut bytes = [&(header.len() as u64).to_le_bytes(), &header[..], data].concat();
+    checksum::seal(&mut bytes);
+    bytes
+}
+
+#[test]
+fn every_changed_byte_is_noticed() {
+    let (graph, extras) = example();
+    let bytes = to_bytes(&graph, &extras).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for place in (0..header).chain((header..bytes.len()).step_by(61)) {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1 << (place % 8);
+        assert!(from_bytes(&damaged).is_err(), "byte {place}");
+    }
 }
 
 #[test]
@@ -208,7 +222,7 @@ fn offsets_near_the_end_of_the_address_space_are_an_error() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Changed bytes give an error or another valid graph, never a panic.
+    /// Changed bytes under a checksum that is right again give an error or another valid graph, never a panic.
     #[test]
     fn damaged_bytes_never_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let (graph, extras) = example();
@@ -219,6 +233,7 @@ proptest! {
             let range = if i % 2 == 0 { header } else { bytes.len() };
             bytes[index.index(range)] = value;
         }
+        checksum::seal(&mut bytes);
         if let Ok((graph, extras)) = from_bytes(&bytes) {
             prop_assert!(graph.validate().is_ok());
             prop_assert!(to_bytes(&graph, &extras).is_ok());

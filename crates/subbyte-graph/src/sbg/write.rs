@@ -3,7 +3,7 @@ use std::{borrow::Cow, collections::HashMap};
 use safetensors::{Dtype, View};
 
 use super::{
-    Extras, SbgError, SbgErrorKind,
+    Extras, SbgError, SbgErrorKind, checksum,
     description::{
         CodesDescription, Description, KEY, NodeDescription, ParamDescription, VERSION, tensor_name,
     },
@@ -34,7 +34,10 @@ pub fn to_bytes(graph: &Graph, extras: &Extras) -> Result<Vec<u8>, SbgError> {
     let description =
         serde_json::to_string(&description(graph, extras)).map_err(|e| content(e.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), description)]);
-    Ok(safetensors::serialize(tensors, Some(metadata)).map_err(|e| content(e.to_string()))?)
+    let file = safetensors::serialize(tensors, Some(metadata));
+    let mut file = file.map_err(|e| content(e.to_string()))?;
+    checksum::seal(&mut file);
+    Ok(file)
 }
 
 fn description(graph: &Graph, extras: &Extras) -> Description {
@@ -55,6 +58,7 @@ fn description(graph: &Graph, extras: &Extras) -> Description {
         (name.clone(), ParamDescription { role, codes })
     });
     Description {
+        checksum: checksum::UNKNOWN.to_owned(),
         version: VERSION,
         name: graph.name.clone(),
         nodes: nodes.collect(),

@@ -102,8 +102,6 @@ fn all_impossible_combinations_are_listed_at_once() {
     let recipe = Recipe {
         bits: Bits::try_from("w9a2".to_owned()).unwrap(),
         residual_bits: 0,
-        first: End::Float,
-        input: Some(Input::Table),
         batch_size: 1,
         steps_at: vec![3],
         learning_rate: f64::NAN,
@@ -114,7 +112,6 @@ fn all_impossible_combinations_are_listed_at_once() {
     for key in [
         "`bits`",
         "`residual-bits`",
-        "`input`",
         "`batch-size`",
         "`steps-at`",
         "`learning-rate`",

@@ -51,12 +51,6 @@ impl Recipe {
 
     fn check_table(&self, problems: &mut Vec<String>) {
         let coded = self.first == End::Body && self.bits != Bits::Float;
-        if let (Some(_), false) = (self.input, coded) {
-            problems.push(
-                "`input` is set, but a first layer that is float or eight-bit reads the pixels themselves"
-                    .into(),
-            );
-        }
         let learned = coded && self.input() == Input::Table;
         if self.table.smoothness != 0.0 && !learned {
             problems.push("`table.smoothness` is set, but the table is not learned".into());
