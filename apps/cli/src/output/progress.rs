@@ -120,13 +120,12 @@ impl Observer for TrainingBar {
             }
             Event::Step(step) => {
                 if self.bar.is_none() && std::io::stderr().is_terminal() {
-                    let bar = ProgressBar::new(0);
+                    let bar = ProgressBar::new(step.steps as u64);
                     bar.set_style(style("{prefix} {bar:24} {pos}/{len} {msg}"));
                     self.bar = Some(bar);
                 }
                 if let Some(bar) = &self.bar {
                     bar.set_prefix(format!("{label} epoch {}/{}", step.epoch, self.epochs));
-                    bar.set_length(step.steps as u64);
                     bar.set_position(step.step as u64);
                     bar.set_message(format!(
                         "{:.0} img/s, loss {:.3}, {:.1} %, {} left",
