@@ -112,6 +112,22 @@ type Case = (String, Problem<'static>, Vec<Tensor>);
 
 fn problems(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
+    for (bits, inputs, channels, size) in [1, 2].into_iter().flat_map(|bits| {
+        [(64, 56), (128, 28), (256, 14), (512, 7)].map(|(c, size)| (bits, c, c, size))
+    }) {
+        for levels in [2, 4] {
+            let input = Extent::new(inputs, size, size);
+            let code = CodeType::unsigned(bits);
+            let mut problem = conv(random, input, channels, square(3, 1), 1);
+            let count = problem.weights.len();
+            let weights = (0..count).map(|_| random.pick(&[-3, 3, -1, 1][..levels])).collect();
+            problem.weights = keep(weights);
+            problem.code = code;
+            let title = format!("w{}a{bits} 3x3/1 {inputs} -> {channels} at {size}", levels.ilog2());
+            let codes = Tensor::Codes((0..input.elements()).map(|_| random.size(0..=usize::from(code.max_code())) as u8).collect());
+            cases.push((title, Problem::Conv(problem), vec![codes]));
+        }
+    }
     for (inputs, channels, size, kernel, stride) in [
         (16, 16, 32, 3, 1),
         (32, 32, 16, 3, 1),

@@ -167,6 +167,34 @@ impl Finisher {
         }
     }
 
+    /// Writes the channels from `first` on, a multiple of [`LANES`], of one pixel.
+    #[inline(always)]
+    pub fn write_part(&self, sums: &[i32], first: usize, pixel: usize, output: &mut [u8]) {
+        let at = pixel * self.channels + first;
+        match &self.form {
+            Form::Sums => {
+                let output = &mut output[4 * at..][..4 * sums.len()];
+                for (to, sum) in output.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+                    *to = sum.to_ne_bytes();
+                }
+            }
+            Form::Thresholds { max_code, groups } => {
+                let max_code = *max_code as i32;
+                let groups = &groups[first / LANES..];
+                part(sums, &mut output[at..], groups, |group, sums| {
+                    by_thresholds(group, max_code, sums)
+                });
+            }
+            Form::MulShift { max_code, groups } => {
+                let max_code = i32::from(*max_code);
+                let groups = &groups[first / LANES..];
+                part(sums, &mut output[at..], groups, |group, sums| {
+                    by_multiplier(group, max_code, sums)
+                });
+            }
+        }
+    }
+
     /// Writes codes that `code` makes of one group of channels at a time.
     #[inline(always)]
     fn codes<G>(
@@ -194,6 +222,20 @@ impl Finisher {
                 rest.copy_from_slice(&code(group, from)[..rest.len()]);
             }
         }
+    }
+}
+
+#[inline(always)]
+fn part<G>(
+    sums: &[i32],
+    to: &mut [u8],
+    groups: &[G],
+    code: impl Fn(&G, &[i32; LANES]) -> [u8; LANES],
+) {
+    for ((sums, to), group) in sums.chunks(LANES).zip(to.chunks_mut(LANES)).zip(groups) {
+        let mut all = [0; LANES];
+        all[..sums.len()].copy_from_slice(sums);
+        to[..sums.len()].copy_from_slice(&code(group, &all)[..sums.len()]);
     }
 }
 

@@ -96,6 +96,9 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "channels": Channels by rearrange::Copy, ONE, "any";
     "code-table": CodeTable by code_table::Lookup, ONE, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
+    "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
+    "conv-table64": Conv by conv::LowBit<conv::Table<64>>, ALL, "one group, weights of 1 to 3 bits, codes of few";
+    "conv-table16": Conv by conv::LowBit<conv::Table<16>>, ALL, "one group, weights of 1 or 2 bits, codes of few";
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
     "conv-scalar": Conv by conv::Scalar, ONE, "any";
     "flatten": Flatten by rearrange::Flatten, ONE, "any";

@@ -2,11 +2,13 @@
 
 mod depthwise;
 mod dot;
+mod lowbit;
 mod rows;
 mod scalar;
 
 pub(crate) use depthwise::Depthwise;
 pub(crate) use dot::Dot;
+pub(crate) use lowbit::{LowBit, Popcount, Table};
 pub(crate) use rows::Rows;
 pub(crate) use scalar::Scalar;
 

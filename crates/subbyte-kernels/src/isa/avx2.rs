@@ -1,6 +1,6 @@
 use core::arch::x86_64::*;
 
-use super::{Algorithm, Isa, LANES, has_features};
+use super::{Algorithm, BYTES, Isa, LANES, has_features};
 use crate::{Job, Level};
 
 /// AVX2 with the instructions that every AVX2 processor has beside it.
@@ -58,6 +58,169 @@ impl Isa for Avx2 {
                 _mm256_add_epi32(sums[0], low),
                 _mm256_add_epi32(sums[1], high),
             ]
+        }
+    }
+
+    type Bytes = [__m256i; 2];
+    /// Sums of whole 16-bit lanes, each an even byte plus 256 times the odd one; and of the odd bytes alone.
+    type Words = [[__m256i; 2]; 2];
+    /// Sixteen vectors of four counts.
+    type Counts = [__m256i; 16];
+
+    #[inline(always)]
+    fn load_bytes(self, bytes: &[u8; BYTES]) -> Self::Bytes {
+        let from = bytes.as_ptr().cast::<__m256i>();
+        // SAFETY: `self` proves AVX2; 64 bytes are two vectors; the loads need no alignment.
+        unsafe { [_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1))] }
+    }
+
+    #[inline(always)]
+    fn zero_bytes(self) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_add_epi8(a[0], b[0]), _mm256_add_epi8(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn lookup16(self, table: &[u8; 16], index: Self::Bytes) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2; 16 bytes are half a vector; the load needs no alignment.
+        unsafe {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            [
+                _mm256_shuffle_epi8(table, index[0]),
+                _mm256_shuffle_epi8(table, index[1]),
+            ]
+        }
+    }
+
+    /// Four quarters of the table; for tests, as no kernel of this level gains by it.
+    #[inline(always)]
+    fn lookup64(self, table: &[u8; 64], index: Self::Bytes) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let mut found = [_mm256_setzero_si256(); 2];
+            for (quarter, table) in table.as_chunks::<16>().0.iter().enumerate() {
+                let own = _mm256_set1_epi8(16 * quarter as i8);
+                let part = self.lookup16(table, index);
+                for (i, found) in found.iter_mut().enumerate() {
+                    let high = _mm256_and_si256(index[i], _mm256_set1_epi8(0x30));
+                    let hit = _mm256_and_si256(_mm256_cmpeq_epi8(high, own), part[i]);
+                    *found = _mm256_or_si256(*found, hit);
+                }
+            }
+            found
+        }
+    }
+
+    #[inline(always)]
+    fn zero_words(self) -> Self::Words {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [[_mm256_setzero_si256(); 2]; 2] }
+    }
+
+    #[inline(always)]
+    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words {
+        let [whole, odd] = sums;
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            [
+                [
+                    _mm256_add_epi16(whole[0], bytes[0]),
+                    _mm256_add_epi16(whole[1], bytes[1]),
+                ],
+                [
+                    _mm256_add_epi16(odd[0], _mm256_srli_epi16(bytes[0], 8)),
+                    _mm256_add_epi16(odd[1], _mm256_srli_epi16(bytes[1], 8)),
+                ],
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]) {
+        let [whole, odd] = sums;
+        let to = to.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: `self` proves AVX2; 64 words are four vectors; the stores need no alignment.
+        unsafe {
+            for half in 0..2 {
+                let even = _mm256_sub_epi16(whole[half], _mm256_slli_epi16(odd[half], 8));
+                _mm256_storeu_si256(to.add(half), even);
+                _mm256_storeu_si256(to.add(2 + half), odd[half]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn zero_counts(self) -> Self::Counts {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_setzero_si256(); 16] }
+    }
+
+    /// By a table of the ones in four bits.
+    #[inline(always)]
+    fn count_ones(self, counts: Self::Counts, bits: u64, weights: &[u64; BYTES]) -> Self::Counts {
+        let from = weights.as_ptr().cast::<__m256i>();
+        // SAFETY: `self` proves AVX2; 64 words of 64 bits are sixteen vectors; the loads need no alignment.
+        unsafe {
+            let ones = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
+            ));
+            let bits = _mm256_set1_epi64x(bits as i64);
+            let low = _mm256_set1_epi8(15);
+            let mut counts = counts;
+            for (i, count) in counts.iter_mut().enumerate() {
+                let both = _mm256_and_si256(bits, _mm256_loadu_si256(from.add(i)));
+                let high = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
+                let bytes = _mm256_add_epi8(
+                    _mm256_shuffle_epi8(ones, _mm256_and_si256(both, low)),
+                    _mm256_shuffle_epi8(ones, high),
+                );
+                let sums = _mm256_sad_epu8(bytes, _mm256_setzero_si256());
+                *count = _mm256_add_epi64(*count, sums);
+            }
+            counts
+        }
+    }
+
+    #[inline(always)]
+    fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts {
+        // SAFETY: `self` proves AVX2.
+        core::array::from_fn(|i| unsafe {
+            _mm256_add_epi64(low[i], _mm256_slli_epi64(high[i], 1))
+        })
+    }
+
+    #[inline(always)]
+    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]) {
+        let to = to.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: `self` proves AVX2; 64 words are four vectors; the stores need no alignment.
+        unsafe {
+            for quarter in 0..4 {
+                // Lanes `half` of four vectors of eight.
+                let (first, half) = (quarter / 2 * 8, quarter % 2);
+                let [a, b, c, d] = [0, 2, 4, 6].map(|v| counts[first + v + half]);
+                let low = _mm256_or_si256(a, _mm256_slli_epi64(b, 16));
+                let high = _mm256_or_si256(_mm256_slli_epi64(c, 32), _mm256_slli_epi64(d, 48));
+                _mm256_storeu_si256(to.add(quarter), _mm256_or_si256(low, high));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64 {
+        let [low, high] = self.load_bytes(bytes);
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            // The bit to the top of its byte; what crosses into a byte from below lies under the top.
+            let shift = _mm_cvtsi32_si128(7 - bit as i32);
+            let low = _mm256_movemask_epi8(_mm256_sll_epi16(low, shift)) as u32;
+            let high = _mm256_movemask_epi8(_mm256_sll_epi16(high, shift)) as u32;
+            u64::from(low) | u64::from(high) << 32
         }
     }
 }

@@ -35,6 +35,12 @@ pub(crate) use has_features;
 /// Lanes of a vector of sums, the same for every instruction set so that packed weights are too.
 pub const LANES: usize = 16;
 
+/// Bytes of a vector of [`Isa::Bytes`], the same for every instruction set: output channels of a panel of a low-bit kernel.
+pub const BYTES: usize = 64;
+
+/// Vectors of 64-bit lanes in [`Isa::Counts`], and lanes of each.
+pub const COUNTS: [usize; 2] = [8, 8];
+
 /// An instruction set. A value of the type proves that this processor has it.
 pub trait Isa: Copy + Send + Sync + 'static {
     /// Its level.
@@ -57,6 +63,60 @@ pub trait Isa: Copy + Send + Sync + 'static {
 
     /// `sums[o] + a[0] * weights[2 * o] + a[1] * weights[2 * o + 1]`, modulo 2^32.
     fn dot(self, sums: Self::Sums, a: [i16; 2], weights: &[i16; 2 * LANES]) -> Self::Sums;
+
+    /// [`BYTES`] unsigned bytes.
+    type Bytes: Copy;
+
+    /// [`BYTES`] unsigned sums of 16 bits, in *split order* once they are stored: those of the even bytes, then those of the odd
+    /// ones.
+    type Words: Copy;
+
+    /// [`BYTES`] counts, one in every 64-bit lane.
+    type Counts: Copy;
+
+    /// Loads bytes.
+    fn load_bytes(self, bytes: &[u8; BYTES]) -> Self::Bytes;
+
+    /// Zeros.
+    fn zero_bytes(self) -> Self::Bytes;
+
+    /// `a + b` of every lane, modulo 2^8.
+    fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+
+    /// `table[index]` of every lane; indices are less than 16.
+    fn lookup16(self, table: &[u8; 16], index: Self::Bytes) -> Self::Bytes;
+
+    /// `table[index]` of every lane; indices are less than 64.
+    fn lookup64(self, table: &[u8; 64], index: Self::Bytes) -> Self::Bytes;
+
+    /// Zeros.
+    fn zero_words(self) -> Self::Words;
+
+    /// `sums + bytes` of every lane, modulo 2^16.
+    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words;
+
+    /// Stores sums, in split order.
+    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]);
+
+    /// Zeros.
+    fn zero_counts(self) -> Self::Counts;
+
+    /// `counts + number of ones in (bits & weights)` of every lane.
+    fn count_ones(self, counts: Self::Counts, bits: u64, weights: &[u64; BYTES]) -> Self::Counts;
+
+    /// `low + 2 * high` of every lane.
+    fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts;
+
+    /// Stores counts, which are less than 2^16, interleaved: lane `l` of vector `v` at [`counted`]`(v, l)`.
+    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]);
+
+    /// Bit `bit` of every byte, the first byte's lowest.
+    fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64;
+}
+
+/// Where [`Isa::store_counts`] puts lane `lane` of vector `vector`.
+pub const fn counted(vector: usize, lane: usize) -> usize {
+    vector / 4 * 32 + 4 * lane + vector % 4
 }
 
 /// A kernel's code with what it packed for one problem. Written once, compiled for every [`Isa`].

@@ -1,4 +1,4 @@
-use super::{Algorithm, Isa, LANES};
+use super::{Algorithm, BYTES, Isa, LANES, counted};
 use crate::{Job, Level};
 
 /// Plain Rust, vectorised by the compiler for what the build target promises.
@@ -37,5 +37,77 @@ impl Isa for Portable {
             *sum = sum.wrapping_add(products);
         }
         sums
+    }
+
+    type Bytes = [u8; BYTES];
+    type Words = [u16; BYTES];
+    type Counts = [u64; BYTES];
+
+    #[inline(always)]
+    fn load_bytes(self, bytes: &[u8; BYTES]) -> Self::Bytes {
+        *bytes
+    }
+
+    #[inline(always)]
+    fn zero_bytes(self) -> Self::Bytes {
+        [0; BYTES]
+    }
+
+    #[inline(always)]
+    fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
+        core::array::from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+
+    #[inline(always)]
+    fn lookup16(self, table: &[u8; 16], index: Self::Bytes) -> Self::Bytes {
+        index.map(|i| table[usize::from(i & 15)])
+    }
+
+    #[inline(always)]
+    fn lookup64(self, table: &[u8; 64], index: Self::Bytes) -> Self::Bytes {
+        index.map(|i| table[usize::from(i & 63)])
+    }
+
+    #[inline(always)]
+    fn zero_words(self) -> Self::Words {
+        [0; BYTES]
+    }
+
+    #[inline(always)]
+    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words {
+        core::array::from_fn(|i| sums[i].wrapping_add(bytes[i].into()))
+    }
+
+    #[inline(always)]
+    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]) {
+        *to = core::array::from_fn(|i| sums[2 * (i % 32) + i / 32]);
+    }
+
+    #[inline(always)]
+    fn zero_counts(self) -> Self::Counts {
+        [0; BYTES]
+    }
+
+    #[inline(always)]
+    fn count_ones(self, counts: Self::Counts, bits: u64, weights: &[u64; BYTES]) -> Self::Counts {
+        core::array::from_fn(|i| counts[i] + u64::from((bits & weights[i]).count_ones()))
+    }
+
+    #[inline(always)]
+    fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts {
+        core::array::from_fn(|i| low[i] + (high[i] << 1))
+    }
+
+    #[inline(always)]
+    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]) {
+        for (i, count) in counts.into_iter().enumerate() {
+            to[counted(i / 8, i % 8)] = count as u16;
+        }
+    }
+
+    #[inline(always)]
+    fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64 {
+        let ones = bytes.iter().enumerate();
+        ones.fold(0, |plane, (i, &byte)| plane | u64::from(byte >> bit & 1) << i)
     }
 }

@@ -1,0 +1,203 @@
+//! From sums of 16 bits to codes: in 16 bits where that is exact, else by way of 32.
+
+use alloc::{vec, vec::Vec};
+
+use super::terms::Terms;
+use crate::{Conv, Finish as How, finish::Finisher, isa::BYTES};
+
+/// What becomes of the sums, packed by panels of [`BYTES`] output channels in split order.
+pub(crate) struct Finish {
+    channels: usize,
+    form: Form,
+}
+
+enum Form {
+    /// Counts of thresholds in 16 bits.
+    Thresholds { max_code: u8, panels: Vec<Thresholds> },
+    /// Multiplier and shift, the sum with its bias saturated in 16 bits.
+    MulShift { max_code: u8, panels: Vec<Multipliers> },
+    /// Whatever it is, by sums of 32 bits.
+    Wide { constants: Vec<[i32; BYTES]>, finisher: Finisher },
+}
+
+struct Thresholds {
+    /// `[max_code][BYTES]`, each one less than the threshold: codes count what is greater.
+    table: Vec<[i16; BYTES]>,
+    /// -1 where the codes of a lane descend, else 0.
+    flip: [i16; BYTES],
+}
+
+#[derive(Clone)]
+struct Multipliers {
+    bias: [i16; BYTES],
+    mult: [i16; BYTES],
+    add: [i32; BYTES],
+    shift: [u32; BYTES],
+}
+
+/// Where split order has a channel of a panel.
+const fn split(channel: usize) -> usize {
+    channel % 2 * (BYTES / 2) + channel / 2
+}
+
+impl Finish {
+    pub fn new(conv: &Conv<'_>, terms: &Terms) -> Self {
+        let channels = conv.channels;
+        let panels = channels.div_ceil(BYTES);
+        let form = match conv.finish {
+            How::Thresholds { max_code, thresholds, descending } => Form::Thresholds {
+                max_code,
+                panels: pack_thresholds(max_code, thresholds, descending, &terms.constants),
+            },
+            How::MulShift { max_code, channels } => {
+                match pack_multipliers(channels, &terms.constants) {
+                    Some(panels) => Form::MulShift { max_code, panels },
+                    None => Form::wide(conv, terms, panels),
+                }
+            }
+            How::Sums => Form::wide(conv, terms, panels),
+        };
+        Self { channels, form }
+    }
+
+    pub fn packed_bytes(&self) -> usize {
+        match &self.form {
+            Form::Thresholds { max_code, panels } => {
+                panels.len() * (usize::from(*max_code) + 1) * 2 * BYTES
+            }
+            Form::MulShift { panels, .. } => size_of_val(&panels[..]),
+            Form::Wide { constants, finisher } => {
+                size_of_val(&constants[..]) + finisher.packed_bytes()
+            }
+        }
+    }
+
+    /// Writes the output of one pixel in the channels of a panel.
+    #[inline(always)]
+    pub fn write(&self, sums: &[i16; BYTES], panel: usize, pixel: usize, output: &mut [u8]) {
+        let first = panel * BYTES;
+        let len = BYTES.min(self.channels - first);
+        let at = pixel * self.channels + first;
+        let codes = match &self.form {
+            Form::Thresholds { max_code, panels } => panels[panel].codes(sums, *max_code),
+            Form::MulShift { max_code, panels } => panels[panel].codes(sums, *max_code),
+            Form::Wide { constants, finisher } => {
+                let constants = &constants[panel];
+                let wide: [i32; BYTES] = core::array::from_fn(|channel| {
+                    i32::from(sums[split(channel)]).wrapping_add(constants[channel])
+                });
+                finisher.write_part(&wide[..len], first, pixel, output);
+                return;
+            }
+        };
+        match output[at..].first_chunk_mut() {
+            Some(to) if len == BYTES => *to = codes,
+            _ => output[at..][..len].copy_from_slice(&codes[..len]),
+        }
+    }
+}
+
+impl Form {
+    fn wide(conv: &Conv<'_>, terms: &Terms, panels: usize) -> Self {
+        let mut constants = vec![[0; BYTES]; panels];
+        for (channel, &constant) in terms.constants.iter().enumerate() {
+            constants[channel / BYTES][channel % BYTES] = constant;
+        }
+        Form::Wide {
+            constants,
+            finisher: Finisher::new(&conv.finish, conv.channels),
+        }
+    }
+}
+
+fn pack_thresholds(
+    max_code: u8,
+    thresholds: &[i32],
+    descending: &[bool],
+    constants: &[i32],
+) -> Vec<Thresholds> {
+    let rows = usize::from(max_code);
+    let mut panels = Vec::new();
+    panels.resize_with(constants.len().div_ceil(BYTES), || Thresholds {
+        table: vec![[0; BYTES]; rows],
+        flip: [0; BYTES],
+    });
+    for (channel, &constant) in constants.iter().enumerate() {
+        let (panel, lane) = (&mut panels[channel / BYTES], split(channel % BYTES));
+        for (row, &threshold) in panel.table.iter_mut().zip(&thresholds[channel * rows..]) {
+            // Sums lie within ±32767: all of them exceed the one end of the range, none the other.
+            let below = i64::from(threshold) - i64::from(constant) - 1;
+            row[lane] = below.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+        panel.flip[lane] = -i16::from(descending[channel]);
+    }
+    panels
+}
+
+/// `None` where 16 bits lose something.
+fn pack_multipliers(channels: &[subbyte_num::MulShift], constants: &[i32]) -> Option<Vec<Multipliers>> {
+    let none = Multipliers {
+        bias: [0; BYTES],
+        mult: [0; BYTES],
+        add: [0; BYTES],
+        shift: [0; BYTES],
+    };
+    let mut panels = vec![none; constants.len().div_ceil(BYTES)];
+    for (channel, (own, &constant)) in channels.iter().zip(constants).enumerate() {
+        let (panel, lane) = (&mut panels[channel / BYTES], split(channel % BYTES));
+        if own.pre != 0 {
+            return None;
+        }
+        panel.bias[lane] = i16::try_from(i64::from(own.bias) + i64::from(constant)).ok()?;
+        panel.mult[lane] = own.mult;
+        panel.add[lane] = own.add;
+        panel.shift[lane] = own.shift.into();
+    }
+    Some(panels)
+}
+
+/// Codes of the lanes in the order of channels.
+#[inline(always)]
+fn joined(lanes: impl Fn(usize) -> u8) -> [u8; BYTES] {
+    let mut codes = [0; BYTES];
+    for (i, pair) in codes.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let (even, odd) = (u16::from(lanes(i)), u16::from(lanes(i + BYTES / 2)));
+        *pair = (even | odd << 8).to_le_bytes();
+    }
+    codes
+}
+
+impl Thresholds {
+    #[inline(always)]
+    fn codes(&self, sums: &[i16; BYTES], max_code: u8) -> [u8; BYTES] {
+        let mut counts = [0i16; BYTES];
+        for row in &self.table {
+            for ((count, &sum), &below) in counts.iter_mut().zip(sums).zip(row) {
+                *count = count.wrapping_add(i16::from(sum > below));
+            }
+        }
+        let max_code = i16::from(max_code);
+        for (count, &flip) in counts.iter_mut().zip(&self.flip) {
+            // `count` where flip is 0, `max_code - count` where it is -1.
+            *count = (*count ^ flip).wrapping_sub(flip).wrapping_add(max_code & flip);
+        }
+        joined(|lane| counts[lane] as u8)
+    }
+}
+
+impl Multipliers {
+    #[inline(always)]
+    fn codes(&self, sums: &[i16; BYTES], max_code: u8) -> [u8; BYTES] {
+        let max_code = i32::from(max_code);
+        let mut codes = [0u8; BYTES];
+        for lane in 0..BYTES {
+            let t = i32::from(sums[lane].saturating_add(self.bias[lane]));
+            let code = t
+                .wrapping_mul(i32::from(self.mult[lane]))
+                .wrapping_add(self.add[lane])
+                .wrapping_shr(self.shift[lane]);
+            codes[lane] = code.clamp(0, max_code) as u8;
+        }
+        joined(|lane| codes[lane])
+    }
+}

@@ -1,0 +1,211 @@
+//! Convolutions with weights of few levels that look products up, or count them, instead of multiplying.
+//!
+//! With weight level = `least + unit * u` and input level = `step * code + offset`, a sum of products is
+//!
+//! ```text
+//! Σ weight * level = (step * unit) Σ u * code + (step * least) Σ code + offset Σ weight
+//! ```
+//!
+//! The last term belongs to the output channel, `Σ code` to the pixel: it is a box sum over the input, made once for all
+//! channels. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
+//! where the sums of all channels lie within a range of that size.
+
+mod finish;
+mod popcount;
+mod rows;
+mod table;
+mod terms;
+mod weights;
+
+pub(crate) use popcount::Popcount;
+pub(crate) use table::Table;
+
+use self::{
+    finish::Finish,
+    rows::{Rows, Scratch},
+    terms::Terms,
+    weights::Weights,
+};
+use super::Conv;
+use crate::{
+    Extent, Job, KernelFor, Window,
+    isa::{Algorithm, BYTES, Isa},
+};
+
+/// Output pixels that are computed from one pass over the weights, where the image has as many.
+const STRIP_PIXELS: usize = 64;
+
+/// A way to compute `S` for panels of [`BYTES`] output channels.
+pub(crate) trait Family: Sized + Send + Sync + 'static {
+    /// Whether it takes these weights and codes.
+    fn supports(conv: &Conv<'_>, weights: &Weights) -> bool;
+
+    /// Packs the weights.
+    fn pack(conv: &Conv<'_>, weights: &Weights) -> Self;
+
+    /// Bytes of one packed input pixel.
+    fn pixel_bytes(&self) -> usize;
+
+    /// Packs pixels of `channels` codes each. There are [`rows::SLACK`] more bytes on both sides, to be read and written freely.
+    fn pack_pixels<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, packed: &mut [u8]);
+
+    /// Computes `S` of `P` neighbouring output pixels for the channels of a panel, in split order.
+    fn tile<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+        sums: &mut [[u16; BYTES]; P],
+    );
+
+    /// Bytes of packed weights and tables.
+    fn packed_bytes(&self) -> usize;
+}
+
+/// The packed pixels that a tile of output pixels sees.
+pub(crate) struct Taps<'a> {
+    rows: &'a Rows,
+    packed: &'a [u8],
+    /// Slot of the window's first row.
+    slot: usize,
+    /// Packed bytes before the first output pixel's window.
+    start: usize,
+    /// Packed bytes from the window of an output pixel to that of the next.
+    step: usize,
+    /// Packed bytes of a window's row.
+    len: usize,
+}
+
+impl Taps<'_> {
+    /// What the windows of `P` output pixels see in row `ky`.
+    #[inline(always)]
+    fn runs<const P: usize>(&self, ky: usize) -> [&[u8]; P] {
+        let row = &self.packed[self.rows.after(self.slot, ky) + self.start..];
+        core::array::from_fn(|p| &row[p * self.step..][..self.len])
+    }
+}
+
+/// A convolution by a [`Family`].
+pub(crate) struct LowBit<F> {
+    output: Extent,
+    window: Window,
+    /// Output rows of a strip.
+    strip: usize,
+    /// Output pixels of a tile.
+    tile: usize,
+    rows: Rows,
+    family: F,
+    terms: Terms,
+    finish: Finish,
+}
+
+impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
+    fn supports(conv: &Conv<'_>) -> bool {
+        conv.groups == 1
+            && Weights::of(conv).is_some_and(|w| {
+                F::supports(conv, &w) && Terms::of(conv, &w).is_some()
+            })
+    }
+
+    fn pack(conv: &Conv<'_>) -> Self {
+        let weights = Weights::of(conv).expect("supported");
+        let terms = Terms::of(conv, &weights).expect("supported");
+        let family = F::pack(conv, &weights);
+        let output = conv.output();
+        let strip = STRIP_PIXELS.div_ceil(output.width).min(output.height);
+        let slots = (strip - 1) * conv.window.stride[0] + conv.window.kernel[0];
+        LowBit {
+            output,
+            window: conv.window,
+            strip,
+            tile: tile_pixels(output.width),
+            rows: Rows::new(conv, family.pixel_bytes(), slots, terms.pad),
+            finish: Finish::new(conv, &terms),
+            family,
+            terms,
+        }
+    }
+}
+
+/// Pixels of a tile that divide a row with the least work twice done; longer ones read the weights less often.
+fn tile_pixels(width: usize) -> usize {
+    let work = |&pixels: &usize| width.div_ceil(pixels) * (pixels + 1);
+    let fitting = TILES.into_iter().filter(|&pixels| pixels <= width);
+    fitting.min_by_key(work).expect("one pixel fits")
+}
+
+/// Sizes of tiles.
+const TILES: [usize; 5] = [8, 7, 4, 2, 1];
+
+impl<F: Family> LowBit<F> {
+    /// A row of output pixels, in the channels of a panel.
+    #[inline(always)]
+    fn row<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        y: usize,
+        scratch: &Scratch<'_>,
+        output: &mut [u8],
+    ) {
+        let boxes = scratch.boxes(y % self.strip);
+        for x in (0..self.output.width).step_by(P) {
+            // The last tile of a row begins early enough to end with the row.
+            let x = x.min(self.output.width - P);
+            let step = self.window.stride[1] * self.family.pixel_bytes();
+            let taps = Taps {
+                rows: &self.rows,
+                packed: scratch.packed,
+                slot: self.rows.slot(y * self.window.stride[0]),
+                start: x * step,
+                step,
+                len: self.window.kernel[1] * self.family.pixel_bytes(),
+            };
+            let mut sums = [[0; BYTES]; P];
+            self.family.tile(isa, panel, &taps, &mut sums);
+            for (p, sums) in sums.iter().enumerate() {
+                let sums = self.terms.sums(sums, boxes[x + p]);
+                self.finish.write(&sums, panel, y * self.output.width + x + p, output);
+            }
+        }
+    }
+}
+
+impl<F: Family> Algorithm for LowBit<F> {
+    #[inline(always)]
+    fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
+        let input = job.inputs.get::<u8>(0);
+        let output = crate::memory::view_mut::<u8>(job.output);
+        let mut scratch = self.rows.scratch(job.scratch, self.strip * self.output.width);
+        let mut filled = 0;
+        for first in (0..self.output.height).step_by(self.strip) {
+            let strip = first..(first + self.strip).min(self.output.height);
+            let seen = (strip.end - 1) * self.window.stride[0] + self.window.kernel[0];
+            let unseen = filled.max(first * self.window.stride[0])..seen;
+            self.rows.fill(isa, &self.family, &mut scratch, input, unseen);
+            filled = seen;
+            for y in strip.clone() {
+                self.rows.add_boxes(&mut scratch, &self.window, y, self.strip, self.output.width);
+            }
+            for panel in 0..self.output.channels.div_ceil(BYTES) {
+                for y in strip.clone() {
+                    match self.tile {
+                        8 => self.row::<I, 8>(isa, panel, y, &scratch, output),
+                        7 => self.row::<I, 7>(isa, panel, y, &scratch, output),
+                        4 => self.row::<I, 4>(isa, panel, y, &scratch, output),
+                        2 => self.row::<I, 2>(isa, panel, y, &scratch, output),
+                        _ => self.row::<I, 1>(isa, panel, y, &scratch, output),
+                    }
+                }
+            }
+        }
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        self.rows.scratch_bytes(self.strip * self.output.width)
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.family.packed_bytes() + self.finish.packed_bytes()
+    }
+}

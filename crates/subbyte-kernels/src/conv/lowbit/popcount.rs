@@ -1,0 +1,131 @@
+//! Products by counting: weights of two levels are one bit, codes are bit planes, and `Σ u * code` is the number of ones in the
+//! conjunction of both, plane by plane.
+
+use alloc::{vec, vec::Vec};
+
+use super::{Family, Taps, Weights};
+use crate::{
+    Conv,
+    isa::{BYTES, COUNTS, Isa, counted},
+};
+
+/// Weights of one bit, codes of one or two.
+pub(crate) struct Popcount {
+    planes: usize,
+    /// Words of 64 input channels.
+    words: usize,
+    kernel_h: usize,
+    /// Words of a panel.
+    panel: usize,
+    /// `[panels][kernel_h][kernel_w][words]`, each the input channels of 64 output channels.
+    weights: Vec<[u64; BYTES]>,
+}
+
+impl Family for Popcount {
+    fn supports(conv: &Conv<'_>, weights: &Weights) -> bool {
+        weights.bits() == 1 && conv.code.bits <= 2
+    }
+
+    fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
+        let (inputs, taps) = (conv.input.channels, conv.window.taps());
+        let words = inputs.div_ceil(64);
+        let panel = taps * words;
+        // The lane that a channel's count is stored from.
+        let mut lanes = [0; BYTES];
+        for vector in 0..COUNTS[0] {
+            for lane in 0..COUNTS[1] {
+                let stored = counted(vector, lane);
+                // Stored in split order: the even channels first.
+                let channel = stored % (BYTES / 2) * 2 + stored / (BYTES / 2);
+                lanes[channel] = vector * COUNTS[1] + lane;
+            }
+        }
+        let mut packed = vec![[0; BYTES]; conv.channels.div_ceil(BYTES) * panel];
+        for output in 0..conv.channels {
+            let own = &mut packed[output / BYTES * panel..][..panel];
+            for tap in 0..taps {
+                let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
+                for (input, &weight) in from.iter().enumerate() {
+                    let bit = u64::from(weights.index(weight)) << (input % 64);
+                    own[tap * words + input / 64][lanes[output % BYTES]] |= bit;
+                }
+            }
+        }
+        Self {
+            planes: conv.code.bits.into(),
+            words,
+            kernel_h: conv.window.kernel[0],
+            panel,
+            weights: packed,
+        }
+    }
+
+    fn pixel_bytes(&self) -> usize {
+        self.words * self.planes * size_of::<u64>()
+    }
+
+    /// `[words][planes]` of a pixel. Bits beyond the last channel meet weights of 0.
+    #[inline(always)]
+    fn pack_pixels<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, packed: &mut [u8]) {
+        let pixels = (packed.len() - super::rows::SLACK) / self.pixel_bytes();
+        let mut packed = packed.as_chunks_mut::<8>().0.iter_mut();
+        for pixel in 0..pixels {
+            for word in 0..self.words {
+                let from = &codes[pixel * channels + 64 * word..];
+                let from = from.first_chunk().expect("slack");
+                for (plane, to) in (0..self.planes).zip(&mut packed) {
+                    *to = isa.plane(from, plane as u32).to_le_bytes();
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+        sums: &mut [[u16; BYTES]; P],
+    ) {
+        match self.planes {
+            1 => self.planes::<I, P, 1>(isa, panel, taps, sums),
+            _ => self.planes::<I, P, 2>(isa, panel, taps, sums),
+        }
+    }
+
+    fn packed_bytes(&self) -> usize {
+        size_of_val(&self.weights[..])
+    }
+}
+
+impl Popcount {
+    #[inline(always)]
+    fn planes<I: Isa, const P: usize, const PLANES: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+        sums: &mut [[u16; BYTES]; P],
+    ) {
+        let weights = &self.weights[panel * self.panel..][..self.panel];
+        let row = self.panel / self.kernel_h;
+        for (p, sums) in sums.iter_mut().enumerate() {
+            let mut counts = [isa.zero_counts(); PLANES];
+            for (ky, weights) in weights.chunks_exact(row).enumerate() {
+                let runs: [&[u8]; P] = taps.runs(ky);
+                let words = runs[p].as_chunks::<8>().0.as_chunks::<PLANES>().0;
+                for (word, weights) in words.iter().zip(weights) {
+                    for (counts, plane) in counts.iter_mut().zip(word) {
+                        *counts = isa.count_ones(*counts, u64::from_le_bytes(*plane), weights);
+                    }
+                }
+            }
+            let all = match PLANES {
+                1 => counts[0],
+                _ => isa.weigh_counts(counts[0], counts[PLANES - 1]),
+            };
+            isa.store_counts(all, sums);
+        }
+    }
+}

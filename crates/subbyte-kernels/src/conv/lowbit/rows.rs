@@ -1,0 +1,172 @@
+use core::ops::Range;
+
+use super::Family;
+use crate::{
+    Conv, Extent, Window,
+    isa::Isa,
+    memory::{Block, view_mut},
+};
+
+/// Bytes beyond the codes of a row and beyond packed rows that may be read and written.
+pub(crate) const SLACK: usize = 256;
+
+/// Padded input rows in packed form, the newest few of them: padded row `y` lies in slot `y mod slots`. Beside each pixel its
+/// sum of codes, from which box sums are made.
+pub(crate) struct Rows {
+    input: Extent,
+    /// Rows above, columns left, columns right.
+    padding: [usize; 3],
+    pad: u8,
+    pixel_bytes: usize,
+    slots: usize,
+}
+
+/// The working space of a run.
+pub(crate) struct Scratch<'a> {
+    /// One padded row of codes.
+    codes: &'a mut [u8],
+    /// `[slots][row bytes]`.
+    pub packed: &'a mut [u8],
+    /// `[slots][padded width]`.
+    sums: &'a mut [u16],
+    /// Box sums of a strip's pixels, `[strip][width]`.
+    boxes: &'a mut [u16],
+    width: usize,
+}
+
+impl Scratch<'_> {
+    /// Box sums of a row of the strip.
+    pub fn boxes(&self, row: usize) -> &[u16] {
+        &self.boxes[row * self.width..][..self.width]
+    }
+}
+
+impl Rows {
+    /// Rows for a convolution whose windows see `slots` of them at once.
+    pub fn new(conv: &Conv<'_>, pixel_bytes: usize, slots: usize, pad: u8) -> Self {
+        let [top, left, _, right] = conv.window.padding;
+        Self {
+            input: conv.input,
+            padding: [top, left, right],
+            pad,
+            pixel_bytes,
+            slots,
+        }
+    }
+
+    fn padded_width(&self) -> usize {
+        self.padding[1] + self.input.width + self.padding[2]
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.padded_width() * self.pixel_bytes
+    }
+
+    /// Blocks of the four parts of the working space.
+    fn parts(&self, boxes: usize) -> [usize; 4] {
+        let codes = self.padded_width() * self.input.channels + SLACK;
+        let packed = self.slots * self.row_bytes() + SLACK;
+        let sums = 2 * self.slots * self.padded_width();
+        [codes, packed, sums, 2 * boxes].map(Block::covering)
+    }
+
+    pub fn scratch_bytes(&self, boxes: usize) -> usize {
+        self.parts(boxes).iter().sum::<usize>() * Block::BYTES
+    }
+
+    /// Divides the working space.
+    pub fn scratch<'a>(&self, blocks: &'a mut [Block], boxes: usize) -> Scratch<'a> {
+        let [codes, packed, sums, _] = self.parts(boxes);
+        let (codes, rest) = blocks.split_at_mut(codes);
+        let (packed, rest) = rest.split_at_mut(packed);
+        let (sums, boxes) = rest.split_at_mut(sums);
+        Scratch {
+            codes: view_mut(codes),
+            packed: view_mut(packed),
+            sums: view_mut(sums),
+            boxes: view_mut(boxes),
+            width: 0,
+        }
+    }
+
+    /// Slot of padded row `y`.
+    #[inline(always)]
+    pub fn slot(&self, y: usize) -> usize {
+        y % self.slots
+    }
+
+    fn slot_after(&self, slot: usize, rows: usize) -> usize {
+        let slot = slot + rows;
+        if slot < self.slots { slot } else { slot - self.slots }
+    }
+
+    /// Where the packed row begins that lies `rows` (less than all slots) after the one in `slot`.
+    #[inline(always)]
+    pub fn after(&self, slot: usize, rows: usize) -> usize {
+        self.slot_after(slot, rows) * self.row_bytes()
+    }
+
+    /// Packs padded rows.
+    #[inline(always)]
+    pub fn fill<I: Isa, F: Family>(
+        &self,
+        isa: I,
+        family: &F,
+        scratch: &mut Scratch<'_>,
+        input: &[u8],
+        rows: Range<usize>,
+    ) {
+        let channels = self.input.channels;
+        let [top, left, _] = self.padding;
+        let (left, inside) = (left * channels, self.input.row());
+        for y in rows {
+            let codes = &mut *scratch.codes;
+            match y.checked_sub(top) {
+                Some(y) if y < self.input.height => {
+                    codes[..left].fill(self.pad);
+                    codes[left..][..inside].copy_from_slice(&input[y * inside..][..inside]);
+                    codes[left + inside..].fill(self.pad);
+                }
+                _ => codes.fill(self.pad),
+            }
+            let slot = self.slot(y);
+            // The next slot may be in use: its first bytes, where this row's last pixel is written too far, are kept.
+            let end = slot * self.row_bytes() + self.row_bytes();
+            let mut kept = [0; SLACK];
+            kept.copy_from_slice(&scratch.packed[end..][..SLACK]);
+            let packed = &mut scratch.packed[slot * self.row_bytes()..];
+            family.pack_pixels(isa, codes, channels, &mut packed[..self.row_bytes() + SLACK]);
+            scratch.packed[end..][..SLACK].copy_from_slice(&kept);
+            let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
+            for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
+                *sum = pixel.iter().map(|&code| u32::from(code)).fold(0, u32::wrapping_add) as u16;
+            }
+        }
+    }
+
+    /// Makes the box sums of output row `y`.
+    #[inline(always)]
+    pub fn add_boxes(
+        &self,
+        scratch: &mut Scratch<'_>,
+        window: &Window,
+        y: usize,
+        strip: usize,
+        width: usize,
+    ) {
+        scratch.width = width;
+        let boxes = &mut scratch.boxes[y % strip * width..][..width];
+        boxes.fill(0);
+        let first = self.slot(y * window.stride[0]);
+        for ky in 0..window.kernel[0] {
+            let slot = self.slot_after(first, ky);
+            let sums = &scratch.sums[slot * self.padded_width()..][..self.padded_width()];
+            for kx in 0..window.kernel[1] {
+                let sums = sums[kx..].iter().step_by(window.stride[1]);
+                for (sum, &pixel) in boxes.iter_mut().zip(sums) {
+                    *sum = sum.wrapping_add(pixel);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+use alloc::vec::Vec;
+
+use super::weights::Weights;
+use crate::{Conv, isa::BYTES};
+
+/// What turns `S` and box sums into the sums of the convolution.
+///
+/// `sum = sums16 + middle + constant[channel]`, where `sums16 = unit * S + least * box - middle` fits 16 bits and a sign.
+pub(crate) struct Terms {
+    unit: i16,
+    least: i16,
+    middle: i16,
+    /// Middle plus constant of every output channel.
+    pub constants: Vec<i32>,
+    /// The code that stands for padding.
+    pub pad: u8,
+}
+
+impl Terms {
+    /// The terms; `None` where sums may need more than 16 bits, or where no code stands for padding.
+    pub fn of(conv: &Conv<'_>, weights: &Weights) -> Option<Self> {
+        let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
+        let pad = match conv.window.padding {
+            [0, 0, 0, 0] => 0,
+            _ => {
+                let distance = i64::from(conv.pad) - offset;
+                let code = u8::try_from(distance / step).ok()?;
+                if distance % step != 0 || code > conv.code.max_code() {
+                    return None;
+                }
+                code
+            }
+        };
+        let per_channel = conv.weights.len() / conv.channels;
+        let reach = step * i64::from(conv.code.max_code());
+        let (mut low, mut high) = (0, 0);
+        let mut totals = Vec::with_capacity(conv.channels);
+        for own in conv.weights.chunks_exact(per_channel) {
+            let part = |sign: fn(&i64) -> bool| {
+                own.iter().map(|&w| i64::from(w)).filter(sign).sum::<i64>()
+            };
+            let (negative, positive) = (part(|w| *w < 0), part(|w| *w > 0));
+            low = low.min(reach * negative);
+            high = high.max(reach * positive);
+            totals.push(negative + positive);
+        }
+        // One value below the lowest sum stays free, so that a threshold can be there.
+        let middle = low + (high - low + 1) / 2;
+        if high - low >= i64::from(u16::MAX) {
+            return None;
+        }
+        // Modulo 2^16 like all that they are multiplied with.
+        let narrow = |value: i64| value as i16;
+        let constants = totals.iter().enumerate().map(|(channel, total)| {
+            (middle + offset * total + i64::from(conv.bias(channel))) as i32
+        });
+        Some(Self {
+            unit: narrow(step * i64::from(weights.unit)),
+            least: narrow(step * i64::from(weights.least())),
+            middle: narrow(middle),
+            constants: constants.collect(),
+            pad,
+        })
+    }
+
+    /// Sums of 16 bits from `S` of a panel and the pixel's box sum.
+    #[inline(always)]
+    pub fn sums(&self, s: &[u16; BYTES], box_sum: u16) -> [i16; BYTES] {
+        let constant = self.least.wrapping_mul(box_sum as i16).wrapping_sub(self.middle);
+        s.map(|s| (s as i16).wrapping_mul(self.unit).wrapping_add(constant))
+    }
+}
