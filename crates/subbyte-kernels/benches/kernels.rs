@@ -1,5 +1,5 @@
 //! Times every kernel of the registry at every level of this processor on typical layers, one thread:
-//! `cargo bench -p subbyte-kernels [-- part of a kernel's name]`.
+//! `cargo bench -p subbyte-kernels [-- words]` shows the rows that have all the words (of kernel, level and problem) in them.
 
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -18,23 +18,23 @@ use subbyte_kernels::{
 use subbyte_num::CodeType;
 
 /// Time spent on each row of the table; the fastest run counts.
-const PATIENCE: Duration = Duration::from_millis(40);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 const CODE: CodeType = CodeType::unsigned(2);
 
 fn main() {
-    let filter = std::env::args().skip(1).find(|a| !a.starts_with('-'));
-    let filter = filter.unwrap_or_default();
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     println!(
         "{:<18} {:<9} {:<34} {:>10} {:>8}",
         "kernel", "level", "problem", "us", "GMAC/s"
     );
     for (title, problem, inputs) in &problems(&mut Random(1)) {
-        for kernel in REGISTRY.iter().filter(|k| k.name().contains(&filter)) {
-            if !kernel.supports(problem) {
-                continue;
-            }
+        for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
             for &level in kernel.levels() {
+                let row = format!("{} {level} {title}", kernel.name());
+                if !words.iter().all(|word| row.contains(word.as_str())) {
+                    continue;
+                }
                 let Some(prepared) = kernel.prepare(level, problem) else {
                     println!(
                         "{:<18} {level:<9} skipped, not on this processor",

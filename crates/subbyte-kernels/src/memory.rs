@@ -22,6 +22,11 @@ impl Block {
     }
 }
 
+/// A value on a 64-byte boundary, so that none of its vectors crosses a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Aligned<T>(pub T);
+
 mod sealed {
     pub trait Sealed {}
 }

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::terms::Terms;
-use crate::{Conv, Finish as How, finish::Finisher, isa::BYTES};
+use crate::{Conv, Finish as How, finish::Finisher, isa::BYTES, memory::Aligned};
 
 /// What becomes of the sums, packed by panels of [`BYTES`] output channels in split order.
 pub(crate) struct Finish {
@@ -22,7 +22,7 @@ enum Form {
 
 struct Thresholds {
     /// `[max_code][BYTES]`, each one less than the threshold: codes count what is greater.
-    table: Vec<[i16; BYTES]>,
+    table: Vec<Aligned<[i16; BYTES]>>,
     /// -1 where the codes of a lane descend, else 0.
     flip: [i16; BYTES],
 }
@@ -119,7 +119,7 @@ fn pack_thresholds(
     let rows = usize::from(max_code);
     let mut panels = Vec::new();
     panels.resize_with(constants.len().div_ceil(BYTES), || Thresholds {
-        table: vec![[0; BYTES]; rows],
+        table: vec![Aligned([0; BYTES]); rows],
         flip: [0; BYTES],
     });
     for (channel, &constant) in constants.iter().enumerate() {
@@ -127,7 +127,7 @@ fn pack_thresholds(
         for (row, &threshold) in panel.table.iter_mut().zip(&thresholds[channel * rows..]) {
             // Sums lie within ±32767: all of them exceed the one end of the range, none the other.
             let below = i64::from(threshold) - i64::from(constant) - 1;
-            row[lane] = below.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            row.0[lane] = below.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         }
         panel.flip[lane] = -i16::from(descending[channel]);
     }
@@ -172,7 +172,7 @@ impl Thresholds {
     fn codes(&self, sums: &[i16; BYTES], max_code: u8) -> [u8; BYTES] {
         let mut counts = [0i16; BYTES];
         for row in &self.table {
-            for ((count, &sum), &below) in counts.iter_mut().zip(sums).zip(row) {
+            for ((count, &sum), &below) in counts.iter_mut().zip(sums).zip(&row.0) {
                 *count = count.wrapping_add(i16::from(sum > below));
             }
         }

@@ -79,9 +79,37 @@ pub(crate) struct Taps<'a> {
 impl Taps<'_> {
     /// What the windows of `P` output pixels see in row `ky`.
     #[inline(always)]
-    fn runs<const P: usize>(&self, ky: usize) -> [&[u8]; P] {
+    fn runs<const P: usize>(&self, ky: usize) -> Runs<'_, P> {
         let row = &self.packed[self.rows.after(self.slot, ky) + self.start..];
-        core::array::from_fn(|p| &row[p * self.step..][..self.len])
+        Runs {
+            bytes: &row[..(P - 1) * self.step + self.len],
+            step: self.step,
+            len: self.len,
+        }
+    }
+}
+
+/// What the windows of `P` neighbouring output pixels see in a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'a, const P: usize> {
+    /// `(P - 1) * step + len` bytes.
+    bytes: &'a [u8],
+    step: usize,
+    len: usize,
+}
+
+impl<const P: usize> Runs<'_, P> {
+    /// Element `i` of every pixel's run, where a run is as many whole elements as it has bytes for.
+    ///
+    /// # Safety
+    /// Element `i` must be within a run.
+    #[inline(always)]
+    unsafe fn get<T: Copy>(&self, i: usize) -> [T; P] {
+        debug_assert!((i + 1) * size_of::<T>() <= self.len);
+        let first = self.bytes.as_ptr().cast::<T>();
+        // SAFETY: pixel `p` has `len` bytes from `p * step` on, with element `i` among them by the caller's promise; reading
+        // needs no alignment, and callers read integers.
+        core::array::from_fn(|p| unsafe { first.add(i).byte_add(p * self.step).read_unaligned() })
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Family, Taps, Weights};
 use crate::{
     Conv,
     isa::{BYTES, COUNTS, Isa, counted},
+    memory::Aligned,
 };
 
 /// Weights of one bit, codes of one or two.
@@ -18,7 +19,7 @@ pub(crate) struct Popcount {
     /// Words of a panel.
     panel: usize,
     /// `[panels][kernel_h][kernel_w][words]`, each the input channels of 64 output channels.
-    weights: Vec<[u64; BYTES]>,
+    weights: Vec<Aligned<[u64; BYTES]>>,
 }
 
 impl Family for Popcount {
@@ -40,14 +41,14 @@ impl Family for Popcount {
                 lanes[channel] = vector * COUNTS[1] + lane;
             }
         }
-        let mut packed = vec![[0; BYTES]; conv.channels.div_ceil(BYTES) * panel];
+        let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
         for output in 0..conv.channels {
             let own = &mut packed[output / BYTES * panel..][..panel];
             for tap in 0..taps {
                 let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
                 for (input, &weight) in from.iter().enumerate() {
                     let bit = u64::from(weights.index(weight)) << (input % 64);
-                    own[tap * words + input / 64][lanes[output % BYTES]] |= bit;
+                    own[tap * words + input / 64].0[lanes[output % BYTES]] |= bit;
                 }
             }
         }
@@ -113,11 +114,12 @@ impl Popcount {
         for (p, sums) in sums.iter_mut().enumerate() {
             let mut counts = [isa.zero_counts(); PLANES];
             for (ky, weights) in weights.chunks_exact(row).enumerate() {
-                let runs: [&[u8]; P] = taps.runs(ky);
-                let words = runs[p].as_chunks::<8>().0.as_chunks::<PLANES>().0;
-                for (word, weights) in words.iter().zip(weights) {
-                    for (counts, plane) in counts.iter_mut().zip(word) {
-                        *counts = isa.count_ones(*counts, u64::from_le_bytes(*plane), weights);
+                let runs = taps.runs::<P>(ky);
+                for (i, weights) in weights.iter().enumerate() {
+                    for (plane, counts) in counts.iter_mut().enumerate() {
+                        // SAFETY: there are as many words in a row of the window as there are weights, each with its planes.
+                        let bits: [u64; P] = unsafe { runs.get(i * PLANES + plane) };
+                        *counts = isa.count_ones(*counts, u64::from_le(bits[p]), &weights.0);
                     }
                 }
             }

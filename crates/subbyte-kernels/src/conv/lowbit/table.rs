@@ -4,12 +4,13 @@
 //! stay in registers; their codes make a byte that chooses a table row, which holds the sum of products for every index. One
 //! shuffle then yields the partial sums of a whole panel. They are added in bytes, and in words before a byte overflows.
 
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{Family, Taps, Weights};
 use crate::{
     Conv,
     isa::{BYTES, Isa},
+    memory::Aligned,
 };
 
 /// Tables of `ROW` entries, 16 or 64.
@@ -26,9 +27,9 @@ pub(crate) struct Table<const ROW: usize> {
     /// Index bytes of a panel.
     panel: usize,
     /// `[panels][kernel_h][kernel_w][groups]`.
-    weights: Vec<[u8; BYTES]>,
+    weights: Vec<Aligned<[u8; BYTES]>>,
     /// A row for every byte of codes.
-    rows: Vec<[u8; ROW]>,
+    rows: Box<Aligned<[[u8; ROW]; 256]>>,
 }
 
 impl<const ROW: usize> Table<ROW> {
@@ -62,7 +63,7 @@ impl<const ROW: usize> Family for Table<ROW> {
         let groups = inputs.div_ceil(channels);
         let taps = conv.window.taps();
         let panel = taps * groups;
-        let mut packed = vec![[0; BYTES]; conv.channels.div_ceil(BYTES) * panel];
+        let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
         // Positions beyond the last level and channels beyond the last one have the index of a weight whose `u` is 0.
         for output in 0..conv.channels {
             let own = &mut packed[output / BYTES * panel..][..panel];
@@ -71,13 +72,13 @@ impl<const ROW: usize> Family for Table<ROW> {
                 for (input, &weight) in from.iter().enumerate() {
                     let (slot, group) = (input / groups, input % groups);
                     let index = weights.index(weight) << (slot as u32 * weights.bits());
-                    own[tap * groups + group][output % BYTES] |= index;
+                    own[tap * groups + group].0[output % BYTES] |= index;
                 }
             }
         }
-        let mut rows = vec![[0; ROW]; 256];
+        let mut rows = Box::new(Aligned([[0; ROW]; 256]));
         let (code_mask, weight_mask) = ((1 << code_bits) - 1, (1 << weights.bits()) - 1);
-        for (codes, row) in rows.iter_mut().enumerate().take(1 << (code_bits as usize * channels)) {
+        for (codes, row) in rows.0.iter_mut().enumerate().take(1 << (code_bits as usize * channels)) {
             for (index, entry) in row.iter_mut().enumerate() {
                 *entry = (0..channels as u32)
                     .map(|slot| {
@@ -133,29 +134,30 @@ impl<const ROW: usize> Family for Table<ROW> {
         taps: &Taps<'_>,
         sums: &mut [[u16; BYTES]; P],
     ) {
-        let rows: &[[u8; ROW]; 256] = self.rows.first_chunk().expect("256 rows");
+        let rows = &self.rows.0;
         let weights = &self.weights[panel * self.panel..][..self.panel];
         let mut words = [isa.zero_words(); P];
         for (ky, weights) in weights.chunks_exact(taps.len).enumerate().take(self.kernel_h) {
-            let runs: [&[u8]; P] = taps.runs(ky);
-            let mut first = 0;
+            let runs = taps.runs::<P>(ky);
+            let mut i = 0;
             for weights in weights.chunks(self.depth) {
-                let runs = runs.map(|run| &run[first..][..weights.len()]);
-                first += weights.len();
                 let mut bytes = [isa.zero_bytes(); P];
-                for (i, index) in weights.iter().enumerate() {
-                    let index = isa.load_bytes(index);
-                    for (bytes, run) in bytes.iter_mut().zip(&runs) {
-                        let row = &rows[usize::from(run[i])];
+                for index in weights {
+                    let index = isa.load_bytes(&index.0);
+                    // SAFETY: `i` counts the index bytes of a row of the window, of which there are `taps.len`.
+                    let codes: [u8; P] = unsafe { runs.get(i) };
+                    i += 1;
+                    for p in 0..P {
+                        let row = &rows[usize::from(codes[p])];
                         let found = match ROW {
                             64 => isa.lookup64(row.first_chunk().expect("64 entries"), index),
                             _ => isa.lookup16(row.first_chunk().expect("16 entries"), index),
                         };
-                        *bytes = isa.add_bytes(*bytes, found);
+                        bytes[p] = isa.add_bytes(bytes[p], found);
                     }
                 }
-                for (words, bytes) in words.iter_mut().zip(bytes) {
-                    *words = isa.add_to_words(*words, bytes);
+                for p in 0..P {
+                    words[p] = isa.add_to_words(words[p], bytes[p]);
                 }
             }
         }
@@ -165,6 +167,6 @@ impl<const ROW: usize> Family for Table<ROW> {
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&self.weights[..]) + size_of_val(&self.rows[..])
+        size_of_val(&self.weights[..]) + size_of_val(&*self.rows)
     }
 }

@@ -36,10 +36,8 @@ impl Terms {
         let (mut low, mut high) = (0, 0);
         let mut totals = Vec::with_capacity(conv.channels);
         for own in conv.weights.chunks_exact(per_channel) {
-            let part = |sign: fn(&i64) -> bool| {
-                own.iter().map(|&w| i64::from(w)).filter(sign).sum::<i64>()
-            };
-            let (negative, positive) = (part(|w| *w < 0), part(|w| *w > 0));
+            let negative: i64 = own.iter().map(|&w| i64::from(w.min(0))).sum();
+            let positive: i64 = own.iter().map(|&w| i64::from(w.max(0))).sum();
             low = low.min(reach * negative);
             high = high.max(reach * positive);
             totals.push(negative + positive);
