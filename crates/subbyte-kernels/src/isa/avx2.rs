@@ -1,6 +1,6 @@
 use core::arch::x86_64::*;
 
-use super::{Algorithm, BYTES, Isa, LANES, has_features};
+use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
 use crate::{Job, Level};
 
 /// AVX2 with the instructions that every AVX2 processor has beside it.
@@ -222,5 +222,10 @@ impl Isa for Avx2 {
             let high = _mm256_movemask_epi8(_mm256_sll_epi16(high, shift)) as u32;
             u64::from(low) | u64::from(high) << 32
         }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
+        sse2::transpose(rows)
     }
 }

@@ -1,6 +1,6 @@
 use core::arch::x86_64::*;
 
-use super::{Algorithm, BYTES, Isa, LANES, has_features};
+use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
 use crate::{Job, Level};
 
 /// AVX-512 with byte shuffles (VBMI), dot products (VNNI) and counts of ones (VPOPCNTDQ).
@@ -172,5 +172,10 @@ impl Isa for Avx512 {
         let bytes = self.load_bytes(bytes);
         // SAFETY: `self` proves AVX-512 BW.
         unsafe { _mm512_test_epi8_mask(bytes, _mm512_set1_epi8((1u8 << bit) as i8)) }
+    }
+
+    #[inline(always)]
+    fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
+        sse2::transpose(rows)
     }
 }

@@ -6,6 +6,8 @@ mod portable;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -112,6 +114,9 @@ pub trait Isa: Copy + Send + Sync + 'static {
 
     /// Bit `bit` of every byte, the first byte's lowest.
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64;
+
+    /// Rows become columns.
+    fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16];
 }
 
 /// Where [`Isa::store_counts`] puts lane `lane` of vector `vector`.

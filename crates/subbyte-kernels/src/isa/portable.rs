@@ -110,4 +110,9 @@ impl Isa for Portable {
         let ones = bytes.iter().enumerate();
         ones.fold(0, |plane, (i, &byte)| plane | u64::from(byte >> bit & 1) << i)
     }
+
+    #[inline(always)]
+    fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
+        core::array::from_fn(|column| rows.map(|row| row[column]))
+    }
 }

@@ -11,6 +11,7 @@
 //! where the sums of all channels lie within a range of that size.
 
 mod finish;
+mod planar;
 mod popcount;
 mod rows;
 mod table;
@@ -43,11 +44,11 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     /// Packs the weights.
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self;
 
-    /// Bytes of one packed input pixel.
-    fn pixel_bytes(&self) -> usize;
+    /// Bytes of a packed row of input pixels.
+    fn row_bytes(&self) -> usize;
 
-    /// Packs pixels of `channels` codes each. There are [`rows::SLACK`] more bytes on both sides, to be read and written freely.
-    fn pack_pixels<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, packed: &mut [u8]);
+    /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them.
+    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]);
 
     /// Computes `S` of `P` neighbouring output pixels for the channels of a panel, in split order.
     fn tile<I: Isa, const P: usize>(
@@ -62,54 +63,21 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     fn packed_bytes(&self) -> usize;
 }
 
-/// The packed pixels that a tile of output pixels sees.
+/// The packed rows that a tile of output pixels sees.
 pub(crate) struct Taps<'a> {
     rows: &'a Rows,
     packed: &'a [u8],
     /// Slot of the window's first row.
     slot: usize,
-    /// Packed bytes before the first output pixel's window.
-    start: usize,
-    /// Packed bytes from the window of an output pixel to that of the next.
-    step: usize,
-    /// Packed bytes of a window's row.
-    len: usize,
+    /// Column of the first output pixel.
+    x: usize,
 }
 
-impl Taps<'_> {
-    /// What the windows of `P` output pixels see in row `ky`.
+impl<'a> Taps<'a> {
+    /// Row `ky` of the window; [`rows::SLACK`] bytes follow it.
     #[inline(always)]
-    fn runs<const P: usize>(&self, ky: usize) -> Runs<'_, P> {
-        let row = &self.packed[self.rows.after(self.slot, ky) + self.start..];
-        Runs {
-            bytes: &row[..(P - 1) * self.step + self.len],
-            step: self.step,
-            len: self.len,
-        }
-    }
-}
-
-/// What the windows of `P` neighbouring output pixels see in a row.
-#[derive(Clone, Copy)]
-pub(crate) struct Runs<'a, const P: usize> {
-    /// `(P - 1) * step + len` bytes.
-    bytes: &'a [u8],
-    step: usize,
-    len: usize,
-}
-
-impl<const P: usize> Runs<'_, P> {
-    /// Element `i` of every pixel's run, where a run is as many whole elements as it has bytes for.
-    ///
-    /// # Safety
-    /// Element `i` must be within a run.
-    #[inline(always)]
-    unsafe fn get<T: Copy>(&self, i: usize) -> [T; P] {
-        debug_assert!((i + 1) * size_of::<T>() <= self.len);
-        let first = self.bytes.as_ptr().cast::<T>();
-        // SAFETY: pixel `p` has `len` bytes from `p * step` on, with element `i` among them by the caller's promise; reading
-        // needs no alignment, and callers read integers.
-        core::array::from_fn(|p| unsafe { first.add(i).byte_add(p * self.step).read_unaligned() })
+    fn row(&self, ky: usize) -> &'a [u8] {
+        self.rows.row(self.packed, self.slot, ky)
     }
 }
 
@@ -147,7 +115,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
             window: conv.window,
             strip,
             tile: tile_pixels(output.width),
-            rows: Rows::new(conv, family.pixel_bytes(), slots, terms.pad),
+            rows: Rows::new(conv, family.row_bytes(), slots, terms.pad),
             finish: Finish::new(conv, &terms),
             family,
             terms,
@@ -180,14 +148,11 @@ impl<F: Family> LowBit<F> {
         for x in (0..self.output.width).step_by(P) {
             // The last tile of a row begins early enough to end with the row.
             let x = x.min(self.output.width - P);
-            let step = self.window.stride[1] * self.family.pixel_bytes();
             let taps = Taps {
                 rows: &self.rows,
                 packed: scratch.packed,
                 slot: self.rows.slot(y * self.window.stride[0]),
-                start: x * step,
-                step,
-                len: self.window.kernel[1] * self.family.pixel_bytes(),
+                x,
             };
             let mut sums = [[0; BYTES]; P];
             self.family.tile(isa, panel, &taps, &mut sums);

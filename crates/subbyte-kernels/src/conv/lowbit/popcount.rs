@@ -15,8 +15,14 @@ pub(crate) struct Popcount {
     planes: usize,
     /// Words of 64 input channels.
     words: usize,
+    /// Words of a packed pixel.
+    pixel: usize,
+    /// Words of a packed row.
+    row: usize,
+    /// Pixels from one output column to the next.
+    stride: usize,
     kernel_h: usize,
-    /// Words of a panel.
+    /// Words of weights of a panel.
     panel: usize,
     /// `[panels][kernel_h][kernel_w][words]`, each the input channels of 64 output channels.
     weights: Vec<Aligned<[u64; BYTES]>>,
@@ -52,8 +58,13 @@ impl Family for Popcount {
                 }
             }
         }
+        let planes = usize::from(conv.code.bits);
+        let [_, left, _, right] = conv.window.padding;
         Self {
-            planes: conv.code.bits.into(),
+            planes,
+            pixel: words * planes,
+            row: (left + conv.input.width + right) * words * planes,
+            stride: conv.window.stride[1],
             words,
             kernel_h: conv.window.kernel[0],
             panel,
@@ -61,20 +72,18 @@ impl Family for Popcount {
         }
     }
 
-    fn pixel_bytes(&self) -> usize {
-        self.words * self.planes * size_of::<u64>()
+    fn row_bytes(&self) -> usize {
+        self.row * size_of::<u64>()
     }
 
-    /// `[words][planes]` of a pixel. Bits beyond the last channel meet weights of 0.
+    /// `[words][planes]` a pixel. Bits beyond the last channel meet weights of 0.
     #[inline(always)]
-    fn pack_pixels<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, packed: &mut [u8]) {
-        let pixels = (packed.len() - super::rows::SLACK) / self.pixel_bytes();
-        let mut packed = packed.as_chunks_mut::<8>().0.iter_mut();
-        for pixel in 0..pixels {
-            for word in 0..self.words {
-                let from = &codes[pixel * channels + 64 * word..];
-                let from = from.first_chunk().expect("slack");
-                for (plane, to) in (0..self.planes).zip(&mut packed) {
+    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
+        let pixels = row.as_chunks_mut::<8>().0.chunks_exact_mut(self.pixel);
+        for (x, pixel) in pixels.enumerate() {
+            for (word, to) in pixel.chunks_exact_mut(self.planes).enumerate() {
+                let from = codes[x * channels + 64 * word..].first_chunk().expect("slack");
+                for (plane, to) in to.iter_mut().enumerate() {
                     *to = isa.plane(from, plane as u32).to_le_bytes();
                 }
             }
@@ -114,12 +123,12 @@ impl Popcount {
         for (p, sums) in sums.iter_mut().enumerate() {
             let mut counts = [isa.zero_counts(); PLANES];
             for (ky, weights) in weights.chunks_exact(row).enumerate() {
-                let runs = taps.runs::<P>(ky);
-                for (i, weights) in weights.iter().enumerate() {
-                    for (plane, counts) in counts.iter_mut().enumerate() {
-                        // SAFETY: there are as many words in a row of the window as there are weights, each with its planes.
-                        let bits: [u64; P] = unsafe { runs.get(i * PLANES + plane) };
-                        *counts = isa.count_ones(*counts, u64::from_le(bits[p]), &weights.0);
+                let pixels = taps.row(ky).as_chunks::<8>().0.as_chunks::<PLANES>().0;
+                let pixels = &pixels[(taps.x + p) * self.stride * self.words..];
+                for (planes, weights) in pixels.iter().zip(weights) {
+                    for (counts, plane) in counts.iter_mut().zip(planes) {
+                        let bits = u64::from_le_bytes(*plane);
+                        *counts = isa.count_ones(*counts, bits, &weights.0);
                     }
                 }
             }

@@ -7,8 +7,8 @@ use crate::{
     memory::{Block, view_mut},
 };
 
-/// Bytes beyond the codes of a row and beyond packed rows that may be read and written.
-pub(crate) const SLACK: usize = 256;
+/// Bytes beyond the codes of a row and beyond packed rows that may be read; they hold anything.
+pub(crate) const SLACK: usize = 128;
 
 /// Padded input rows in packed form, the newest few of them: padded row `y` lies in slot `y mod slots`. Beside each pixel its
 /// sum of codes, from which box sums are made.
@@ -17,7 +17,7 @@ pub(crate) struct Rows {
     /// Rows above, columns left, columns right.
     padding: [usize; 3],
     pad: u8,
-    pixel_bytes: usize,
+    row_bytes: usize,
     slots: usize,
 }
 
@@ -43,13 +43,13 @@ impl Scratch<'_> {
 
 impl Rows {
     /// Rows for a convolution whose windows see `slots` of them at once.
-    pub fn new(conv: &Conv<'_>, pixel_bytes: usize, slots: usize, pad: u8) -> Self {
+    pub fn new(conv: &Conv<'_>, row_bytes: usize, slots: usize, pad: u8) -> Self {
         let [top, left, _, right] = conv.window.padding;
         Self {
             input: conv.input,
             padding: [top, left, right],
             pad,
-            pixel_bytes,
+            row_bytes,
             slots,
         }
     }
@@ -58,14 +58,10 @@ impl Rows {
         self.padding[1] + self.input.width + self.padding[2]
     }
 
-    fn row_bytes(&self) -> usize {
-        self.padded_width() * self.pixel_bytes
-    }
-
     /// Blocks of the four parts of the working space.
     fn parts(&self, boxes: usize) -> [usize; 4] {
         let codes = self.padded_width() * self.input.channels + SLACK;
-        let packed = self.slots * self.row_bytes() + SLACK;
+        let packed = self.slots * self.row_bytes + SLACK;
         let sums = 2 * self.slots * self.padded_width();
         [codes, packed, sums, 2 * boxes].map(Block::covering)
     }
@@ -100,10 +96,11 @@ impl Rows {
         if slot < self.slots { slot } else { slot - self.slots }
     }
 
-    /// Where the packed row begins that lies `rows` (less than all slots) after the one in `slot`.
+    /// The packed row that lies `rows` (less than all slots) after the one in `slot`, with the slack behind it.
     #[inline(always)]
-    pub fn after(&self, slot: usize, rows: usize) -> usize {
-        self.slot_after(slot, rows) * self.row_bytes()
+    pub fn row<'a>(&self, packed: &'a [u8], slot: usize, rows: usize) -> &'a [u8] {
+        let start = self.slot_after(slot, rows) * self.row_bytes;
+        &packed[start..][..self.row_bytes + SLACK]
     }
 
     /// Packs padded rows.
@@ -130,13 +127,8 @@ impl Rows {
                 _ => codes.fill(self.pad),
             }
             let slot = self.slot(y);
-            // The next slot may be in use: its first bytes, where this row's last pixel is written too far, are kept.
-            let end = slot * self.row_bytes() + self.row_bytes();
-            let mut kept = [0; SLACK];
-            kept.copy_from_slice(&scratch.packed[end..][..SLACK]);
-            let packed = &mut scratch.packed[slot * self.row_bytes()..];
-            family.pack_pixels(isa, codes, channels, &mut packed[..self.row_bytes() + SLACK]);
-            scratch.packed[end..][..SLACK].copy_from_slice(&kept);
+            let row = &mut scratch.packed[slot * self.row_bytes..][..self.row_bytes];
+            family.pack_row(isa, codes, channels, row);
             let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
             for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
                 *sum = pixel.iter().map(|&code| u32::from(code)).fold(0, u32::wrapping_add) as u16;

@@ -6,7 +6,7 @@
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use super::{Family, Taps, Weights};
+use super::{Family, Taps, Weights, planar::Planar, rows::SLACK};
 use crate::{
     Conv,
     isa::{BYTES, Isa},
@@ -15,15 +15,11 @@ use crate::{
 
 /// Tables of `ROW` entries, 16 or 64.
 pub(crate) struct Table<const ROW: usize> {
-    /// Bits of a code.
-    code_bits: u32,
-    /// Input channels that are taken together.
-    channels: usize,
-    /// Bytes of an input pixel.
-    groups: usize,
+    layout: Planar,
     /// Partial sums that fit a byte.
     depth: usize,
-    kernel_h: usize,
+    /// Where a packed row has the codes for the index bytes of a window's row, `[kernel_w][groups]`.
+    offsets: Vec<usize>,
     /// Index bytes of a panel.
     panel: usize,
     /// `[panels][kernel_h][kernel_w][groups]`.
@@ -59,8 +55,8 @@ impl<const ROW: usize> Family for Table<ROW> {
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
         let code_bits = u32::from(conv.code.bits);
         let channels = Self::together(conv, weights);
-        let inputs = conv.input.channels;
-        let groups = inputs.div_ceil(channels);
+        let layout = Planar::new(conv, channels);
+        let (inputs, groups) = (conv.input.channels, layout.groups);
         let taps = conv.window.taps();
         let panel = taps * groups;
         let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
@@ -77,7 +73,7 @@ impl<const ROW: usize> Family for Table<ROW> {
             }
         }
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
-        let (code_mask, weight_mask) = ((1 << code_bits) - 1, (1 << weights.bits()) - 1);
+        let (code_mask, weight_mask) = ((1usize << code_bits) - 1, (1 << weights.bits()) - 1);
         for (codes, row) in rows.0.iter_mut().enumerate().take(1 << (code_bits as usize * channels)) {
             for (index, entry) in row.iter_mut().enumerate() {
                 *entry = (0..channels as u32)
@@ -89,41 +85,25 @@ impl<const ROW: usize> Family for Table<ROW> {
                     .sum();
             }
         }
+        let columns = 0..conv.window.kernel[1];
+        let offsets = columns.flat_map(|kx| (0..groups).map(move |g| (kx, g)));
         Self {
-            code_bits,
-            channels,
-            groups,
+            offsets: offsets.map(|(kx, g)| layout.offset(kx, g)).collect(),
+            layout,
             depth: usize::from(u8::MAX) / Self::largest(conv, weights).max(1),
-            kernel_h: conv.window.kernel[0],
             panel,
             weights: packed,
             rows,
         }
     }
 
-    fn pixel_bytes(&self) -> usize {
-        self.groups
+    fn row_bytes(&self) -> usize {
+        self.layout.row_bytes()
     }
 
-    /// Byte `g` of a pixel takes the channels `g`, `g + groups`, `g + 2 groups` and so on: whole runs are shifted and joined.
     #[inline(always)]
-    fn pack_pixels<I: Isa>(&self, _: I, codes: &[u8], channels: usize, packed: &mut [u8]) {
-        const RUN: usize = 32;
-        let pixels = (packed.len() - super::rows::SLACK) / self.groups;
-        for pixel in 0..pixels {
-            for first in (0..self.groups).step_by(RUN) {
-                let mut joined = [0u8; RUN];
-                for slot in 0..self.channels {
-                    let from = pixel * channels + slot * self.groups + first;
-                    let run: &[u8; RUN] = codes[from..].first_chunk().expect("slack");
-                    let shift = slot as u32 * self.code_bits;
-                    for (byte, &code) in joined.iter_mut().zip(run) {
-                        *byte |= code << shift;
-                    }
-                }
-                packed[pixel * self.groups + first..][..RUN].copy_from_slice(&joined);
-            }
-        }
+    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
+        self.layout.pack(isa, codes, channels, row);
     }
 
     #[inline(always)]
@@ -134,19 +114,21 @@ impl<const ROW: usize> Family for Table<ROW> {
         taps: &Taps<'_>,
         sums: &mut [[u16; BYTES]; P],
     ) {
+        const { assert!(P <= size_of::<u64>() && P <= SLACK) };
         let rows = &self.rows.0;
         let weights = &self.weights[panel * self.panel..][..self.panel];
         let mut words = [isa.zero_words(); P];
-        for (ky, weights) in weights.chunks_exact(taps.len).enumerate().take(self.kernel_h) {
-            let runs = taps.runs::<P>(ky);
-            let mut i = 0;
-            for weights in weights.chunks(self.depth) {
+        for (ky, weights) in weights.chunks_exact(self.offsets.len()).enumerate() {
+            let row = &taps.row(ky)[taps.x..];
+            let weights = weights.chunks(self.depth);
+            for (weights, offsets) in weights.zip(self.offsets.chunks(self.depth)) {
                 let mut bytes = [isa.zero_bytes(); P];
-                for index in weights {
+                for (index, &offset) in weights.iter().zip(offsets) {
                     let index = isa.load_bytes(&index.0);
-                    // SAFETY: `i` counts the index bytes of a row of the window, of which there are `taps.len`.
-                    let codes: [u8; P] = unsafe { runs.get(i) };
-                    i += 1;
+                    debug_assert!(offset + size_of::<u64>() <= row.len());
+                    // SAFETY: the codes of all output columns lie within the row, and its slack is larger than a word.
+                    let codes = unsafe { row.as_ptr().add(offset).cast::<u64>().read_unaligned() };
+                    let codes = codes.to_le_bytes();
                     for p in 0..P {
                         let row = &rows[usize::from(codes[p])];
                         let found = match ROW {
