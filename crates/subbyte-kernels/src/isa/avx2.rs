@@ -1,7 +1,7 @@
 use core::arch::x86_64::*;
 
 use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
-use crate::{Job, Level};
+use crate::{Job, Level, memory::Aligned};
 
 /// AVX2 with the instructions that every AVX2 processor has beside it.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,8 @@ impl Isa for Avx2 {
 
     type Bytes = [__m256i; 2];
     /// Sums of whole 16-bit lanes, each an even byte plus 256 times the odd one; and of the odd bytes alone.
-    type Words = [[__m256i; 2]; 2];
+    type Adding = [[__m256i; 2]; 2];
+    type Words = [__m256i; 4];
     /// Sixteen vectors of four counts.
     type Counts = [__m256i; 16];
 
@@ -118,14 +119,12 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn zero_words(self) -> Self::Words {
-        // SAFETY: `self` proves AVX2.
-        unsafe { [[_mm256_setzero_si256(); 2]; 2] }
+    fn zero_sums(self) -> Self::Adding {
+        [self.zero_bytes(); 2]
     }
 
     #[inline(always)]
-    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words {
-        let [whole, odd] = sums;
+    fn add_to_sums(self, [whole, odd]: Self::Adding, bytes: Self::Bytes) -> Self::Adding {
         // SAFETY: `self` proves AVX2.
         unsafe {
             [
@@ -142,15 +141,74 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]) {
-        let [whole, odd] = sums;
-        let to = to.as_mut_ptr().cast::<__m256i>();
-        // SAFETY: `self` proves AVX2; 64 words are four vectors; the stores need no alignment.
+    fn sums(self, [whole, odd]: Self::Adding) -> Self::Words {
+        // SAFETY: `self` proves AVX2.
         unsafe {
-            for half in 0..2 {
-                let even = _mm256_sub_epi16(whole[half], _mm256_slli_epi16(odd[half], 8));
-                _mm256_storeu_si256(to.add(half), even);
-                _mm256_storeu_si256(to.add(2 + half), odd[half]);
+            [
+                _mm256_sub_epi16(whole[0], _mm256_slli_epi16(odd[0], 8)),
+                _mm256_sub_epi16(whole[1], _mm256_slli_epi16(odd[1], 8)),
+                odd[0],
+                odd[1],
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn zero_words(self) -> Self::Words {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_setzero_si256(); 4] }
+    }
+
+    #[inline(always)]
+    fn scale_words(self, words: Self::Words, factor: i16, term: i16) -> Self::Words {
+        let mut words = words;
+        for words in &mut words {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                *words = _mm256_mullo_epi16(*words, _mm256_set1_epi16(factor));
+                *words = _mm256_add_epi16(*words, _mm256_set1_epi16(term));
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn count_greater(
+        self,
+        counts: Self::Words,
+        words: Self::Words,
+        than: &Aligned<[i16; BYTES]>,
+    ) -> Self::Words {
+        let than = than.0.as_ptr().cast::<__m256i>();
+        let mut counts = counts;
+        for i in 0..4 {
+            // SAFETY: `self` proves AVX2; 64 words are four vectors, on their boundary.
+            unsafe {
+                let greater = _mm256_cmpgt_epi16(words[i], _mm256_load_si256(than.add(i)));
+                counts[i] = _mm256_sub_epi16(counts[i], greater);
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
+    fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
+        let to = to.as_mut_ptr().cast::<__m256i>();
+        for (i, words) in words.into_iter().enumerate() {
+            // SAFETY: `self` proves AVX2; 64 words are four vectors; the stores need no alignment.
+            unsafe { _mm256_storeu_si256(to.add(i), words) };
+        }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, words: Self::Words, to: &mut [u8; BYTES]) {
+        let to = to.as_mut_ptr().cast::<__m256i>();
+        for half in 0..2 {
+            // SAFETY: `self` proves AVX2; 64 bytes are two vectors; the stores need no alignment.
+            unsafe {
+                let even = _mm256_and_si256(words[half], _mm256_set1_epi16(0xff));
+                let both = _mm256_or_si256(even, _mm256_slli_epi16(words[2 + half], 8));
+                _mm256_storeu_si256(to.add(half), both);
             }
         }
     }
@@ -189,26 +247,30 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts {
-        // SAFETY: `self` proves AVX2.
-        core::array::from_fn(|i| unsafe {
-            _mm256_add_epi64(low[i], _mm256_slli_epi64(high[i], 1))
-        })
+        let mut all = low;
+        for (all, high) in all.iter_mut().zip(high) {
+            // SAFETY: `self` proves AVX2.
+            unsafe { *all = _mm256_add_epi64(*all, _mm256_slli_epi64(high, 1)) };
+        }
+        all
     }
 
     #[inline(always)]
-    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]) {
-        let to = to.as_mut_ptr().cast::<__m256i>();
-        // SAFETY: `self` proves AVX2; 64 words are four vectors; the stores need no alignment.
-        unsafe {
-            for quarter in 0..4 {
-                // Lanes `half` of four vectors of eight.
-                let (first, half) = (quarter / 2 * 8, quarter % 2);
-                let [a, b, c, d] = [0, 2, 4, 6].map(|v| counts[first + v + half]);
+    fn counts(self, counts: Self::Counts) -> Self::Words {
+        let mut words = self.zero_words();
+        for (quarter, words) in words.iter_mut().enumerate() {
+            // Lanes `half` of four vectors of eight.
+            let first = quarter / 2 * 8 + quarter % 2;
+            let [a, b] = [counts[first], counts[first + 2]];
+            let [c, d] = [counts[first + 4], counts[first + 6]];
+            // SAFETY: `self` proves AVX2.
+            unsafe {
                 let low = _mm256_or_si256(a, _mm256_slli_epi64(b, 16));
                 let high = _mm256_or_si256(_mm256_slli_epi64(c, 32), _mm256_slli_epi64(d, 48));
-                _mm256_storeu_si256(to.add(quarter), _mm256_or_si256(low, high));
+                *words = _mm256_or_si256(low, high);
             }
         }
+        words
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 use core::arch::x86_64::*;
 
 use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
-use crate::{Job, Level};
+use crate::{Job, Level, memory::Aligned};
 
 /// AVX-512 with byte shuffles (VBMI), dot products (VNNI) and counts of ones (VPOPCNTDQ).
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,7 @@ impl Isa for Avx512 {
 
     type Bytes = __m512i;
     /// Sums of whole 16-bit lanes, each an even byte plus 256 times the odd one; and of the odd bytes alone.
+    type Adding = [__m512i; 2];
     type Words = [__m512i; 2];
     type Counts = [__m512i; 8];
 
@@ -100,12 +101,12 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn zero_words(self) -> Self::Words {
+    fn zero_sums(self) -> Self::Adding {
         [self.zero_bytes(); 2]
     }
 
     #[inline(always)]
-    fn add_to_words(self, [whole, odd]: Self::Words, bytes: Self::Bytes) -> Self::Words {
+    fn add_to_sums(self, [whole, odd]: Self::Adding, bytes: Self::Bytes) -> Self::Adding {
         // SAFETY: `self` proves AVX-512 BW.
         unsafe {
             [
@@ -116,13 +117,71 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn store_words(self, [whole, odd]: Self::Words, to: &mut [u16; BYTES]) {
+    fn sums(self, [whole, odd]: Self::Adding) -> Self::Words {
+        // SAFETY: `self` proves AVX-512 BW.
+        unsafe { [_mm512_sub_epi16(whole, _mm512_slli_epi16(odd, 8)), odd] }
+    }
+
+    #[inline(always)]
+    fn zero_words(self) -> Self::Words {
+        [self.zero_bytes(); 2]
+    }
+
+    #[inline(always)]
+    fn scale_words(self, words: Self::Words, factor: i16, term: i16) -> Self::Words {
+        let mut words = words;
+        for words in &mut words {
+            // SAFETY: `self` proves AVX-512 BW.
+            unsafe {
+                *words = _mm512_mullo_epi16(*words, _mm512_set1_epi16(factor));
+                *words = _mm512_add_epi16(*words, _mm512_set1_epi16(term));
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn count_greater(
+        self,
+        counts: Self::Words,
+        words: Self::Words,
+        than: &Aligned<[i16; BYTES]>,
+    ) -> Self::Words {
+        let than = than.0.as_ptr().cast::<__m512i>();
+        let mut counts = counts;
+        for half in 0..2 {
+            // SAFETY: `self` proves AVX-512 BW; 64 words are two vectors, on their boundary.
+            unsafe {
+                let than = _mm512_load_si512(than.add(half));
+                let greater = _mm512_cmpgt_epi16_mask(words[half], than);
+                let one = _mm512_set1_epi16(1);
+                counts[half] = _mm512_mask_add_epi16(counts[half], greater, counts[half], one);
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
+    fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
         let to = to.as_mut_ptr().cast::<__m512i>();
-        // SAFETY: `self` proves AVX-512 BW; 64 words are two vectors; the stores need no alignment.
+        // SAFETY: `self` proves AVX-512; 64 words are two vectors; the stores need no alignment.
         unsafe {
-            let even = _mm512_sub_epi16(whole, _mm512_slli_epi16(odd, 8));
-            _mm512_storeu_si512(to, even);
-            _mm512_storeu_si512(to.add(1), odd);
+            _mm512_storeu_si512(to, words[0]);
+            _mm512_storeu_si512(to.add(1), words[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, [even, odd]: Self::Words, to: &mut [u8; BYTES]) {
+        // SAFETY: `self` proves AVX-512 BW; 64 bytes are one vector; the store needs no alignment.
+        unsafe {
+            // The low byte of the even word, else the one that was shifted up.
+            let both = _mm512_mask_mov_epi8(
+                _mm512_slli_epi16(odd, 8),
+                0x5555_5555_5555_5555,
+                even,
+            );
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), both);
         }
     }
 
@@ -148,23 +207,26 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts {
-        // SAFETY: `self` proves AVX-512.
-        core::array::from_fn(|i| unsafe {
-            _mm512_add_epi64(low[i], _mm512_slli_epi64(high[i], 1))
-        })
+        let mut all = low;
+        for (all, high) in all.iter_mut().zip(high) {
+            // SAFETY: `self` proves AVX-512.
+            unsafe { *all = _mm512_add_epi64(*all, _mm512_slli_epi64(high, 1)) };
+        }
+        all
     }
 
     #[inline(always)]
-    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]) {
-        let to = to.as_mut_ptr().cast::<__m512i>();
-        // SAFETY: `self` proves AVX-512; 64 words are two vectors; the stores need no alignment.
-        unsafe {
-            for (half, v) in counts.as_chunks::<4>().0.iter().enumerate() {
+    fn counts(self, counts: Self::Counts) -> Self::Words {
+        let mut words = self.zero_words();
+        for (words, v) in words.iter_mut().zip(counts.as_chunks::<4>().0) {
+            // SAFETY: `self` proves AVX-512.
+            unsafe {
                 let low = _mm512_or_si512(v[0], _mm512_slli_epi64(v[1], 16));
                 let high = _mm512_or_si512(_mm512_slli_epi64(v[2], 32), _mm512_slli_epi64(v[3], 48));
-                _mm512_storeu_si512(to.add(half), _mm512_or_si512(low, high));
+                *words = _mm512_or_si512(low, high);
             }
         }
+        words
     }
 
     #[inline(always)]

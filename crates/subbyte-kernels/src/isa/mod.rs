@@ -17,7 +17,7 @@ pub use portable::Portable;
 
 use alloc::boxed::Box;
 
-use crate::{Job, Level};
+use crate::{Job, Level, memory::Aligned};
 
 /// Whether the processor has all of these features: found out at run time with the standard library, else as promised by the
 /// build target.
@@ -44,6 +44,9 @@ pub const BYTES: usize = 64;
 pub const COUNTS: [usize; 2] = [8, 8];
 
 /// An instruction set. A value of the type proves that this processor has it.
+///
+/// What runs between [`Isa::enter`] and these functions uses loops rather than closures: a closure that is not inlined is
+/// compiled without the instruction set, and every operation in it becomes a call.
 pub trait Isa: Copy + Send + Sync + 'static {
     /// Its level.
     const LEVEL: Level;
@@ -69,8 +72,10 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// [`BYTES`] unsigned bytes.
     type Bytes: Copy;
 
-    /// [`BYTES`] unsigned sums of 16 bits, in *split order* once they are stored: those of the even bytes, then those of the odd
-    /// ones.
+    /// [`BYTES`] sums of 16 bits that bytes are being added to.
+    type Adding: Copy;
+
+    /// [`BYTES`] integers of 16 bits in *split order*: those of the even bytes, then those of the odd ones.
     type Words: Copy;
 
     /// [`BYTES`] counts, one in every 64-bit lane.
@@ -92,13 +97,33 @@ pub trait Isa: Copy + Send + Sync + 'static {
     fn lookup64(self, table: &[u8; 64], index: Self::Bytes) -> Self::Bytes;
 
     /// Zeros.
-    fn zero_words(self) -> Self::Words;
+    fn zero_sums(self) -> Self::Adding;
 
     /// `sums + bytes` of every lane, modulo 2^16.
-    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words;
+    fn add_to_sums(self, sums: Self::Adding, bytes: Self::Bytes) -> Self::Adding;
 
-    /// Stores sums, in split order.
-    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]);
+    /// The sums.
+    fn sums(self, sums: Self::Adding) -> Self::Words;
+
+    /// Zeros.
+    fn zero_words(self) -> Self::Words;
+
+    /// `words * factor + term` of every lane, modulo 2^16.
+    fn scale_words(self, words: Self::Words, factor: i16, term: i16) -> Self::Words;
+
+    /// `counts`, one more in every lane where the signed `words` are greater than `than`.
+    fn count_greater(
+        self,
+        counts: Self::Words,
+        words: Self::Words,
+        than: &Aligned<[i16; BYTES]>,
+    ) -> Self::Words;
+
+    /// Stores words in split order.
+    fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]);
+
+    /// Stores the low bytes in the order of bytes.
+    fn store_bytes(self, words: Self::Words, to: &mut [u8; BYTES]);
 
     /// Zeros.
     fn zero_counts(self) -> Self::Counts;
@@ -109,8 +134,8 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// `low + 2 * high` of every lane.
     fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts;
 
-    /// Stores counts, which are less than 2^16, interleaved: lane `l` of vector `v` at [`counted`]`(v, l)`.
-    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]);
+    /// Counts, which are less than 2^16, interleaved: lane `l` of vector `v` becomes word [`counted`]`(v, l)`.
+    fn counts(self, counts: Self::Counts) -> Self::Words;
 
     /// Bit `bit` of every byte, the first byte's lowest.
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64;
@@ -119,7 +144,7 @@ pub trait Isa: Copy + Send + Sync + 'static {
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16];
 }
 
-/// Where [`Isa::store_counts`] puts lane `lane` of vector `vector`.
+/// Where [`Isa::counts`] puts lane `lane` of vector `vector`.
 pub const fn counted(vector: usize, lane: usize) -> usize {
     vector / 4 * 32 + 4 * lane + vector % 4
 }

@@ -1,5 +1,5 @@
 use super::{Algorithm, BYTES, Isa, LANES, counted};
-use crate::{Job, Level};
+use crate::{Job, Level, memory::Aligned};
 
 /// Plain Rust, vectorised by the compiler for what the build target promises.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,8 @@ impl Isa for Portable {
     }
 
     type Bytes = [u8; BYTES];
-    type Words = [u16; BYTES];
+    type Adding = [u16; BYTES];
+    type Words = [i16; BYTES];
     type Counts = [u64; BYTES];
 
     #[inline(always)]
@@ -69,18 +70,48 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn zero_sums(self) -> Self::Adding {
+        [0; BYTES]
+    }
+
+    #[inline(always)]
+    fn add_to_sums(self, sums: Self::Adding, bytes: Self::Bytes) -> Self::Adding {
+        core::array::from_fn(|i| sums[i].wrapping_add(bytes[i].into()))
+    }
+
+    #[inline(always)]
+    fn sums(self, sums: Self::Adding) -> Self::Words {
+        core::array::from_fn(|i| sums[2 * (i % 32) + i / 32] as i16)
+    }
+
+    #[inline(always)]
     fn zero_words(self) -> Self::Words {
         [0; BYTES]
     }
 
     #[inline(always)]
-    fn add_to_words(self, sums: Self::Words, bytes: Self::Bytes) -> Self::Words {
-        core::array::from_fn(|i| sums[i].wrapping_add(bytes[i].into()))
+    fn scale_words(self, words: Self::Words, factor: i16, term: i16) -> Self::Words {
+        words.map(|word| word.wrapping_mul(factor).wrapping_add(term))
     }
 
     #[inline(always)]
-    fn store_words(self, sums: Self::Words, to: &mut [u16; BYTES]) {
-        *to = core::array::from_fn(|i| sums[2 * (i % 32) + i / 32]);
+    fn count_greater(
+        self,
+        counts: Self::Words,
+        words: Self::Words,
+        than: &Aligned<[i16; BYTES]>,
+    ) -> Self::Words {
+        core::array::from_fn(|i| counts[i].wrapping_add((words[i] > than.0[i]).into()))
+    }
+
+    #[inline(always)]
+    fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
+        *to = words;
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, words: Self::Words, to: &mut [u8; BYTES]) {
+        *to = core::array::from_fn(|i| words[i % 2 * 32 + i / 2] as u8);
     }
 
     #[inline(always)]
@@ -90,19 +121,21 @@ impl Isa for Portable {
 
     #[inline(always)]
     fn count_ones(self, counts: Self::Counts, bits: u64, weights: &[u64; BYTES]) -> Self::Counts {
-        core::array::from_fn(|i| counts[i] + u64::from((bits & weights[i]).count_ones()))
+        core::array::from_fn(|i| counts[i].wrapping_add(u64::from((bits & weights[i]).count_ones())))
     }
 
     #[inline(always)]
     fn weigh_counts(self, low: Self::Counts, high: Self::Counts) -> Self::Counts {
-        core::array::from_fn(|i| low[i] + (high[i] << 1))
+        core::array::from_fn(|i| low[i].wrapping_add(high[i] << 1))
     }
 
     #[inline(always)]
-    fn store_counts(self, counts: Self::Counts, to: &mut [u16; BYTES]) {
+    fn counts(self, counts: Self::Counts) -> Self::Words {
+        let mut words = [0; BYTES];
         for (i, count) in counts.into_iter().enumerate() {
-            to[counted(i / 8, i % 8)] = count as u16;
+            words[counted(i / 8, i % 8)] = count as i16;
         }
+        words
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::terms::Terms;
-use crate::{Conv, Finish as How, finish::Finisher, isa::BYTES, memory::Aligned};
+use crate::{Conv, Finish as How, finish::Finisher, isa::{BYTES, Isa}, memory::Aligned};
 
 /// What becomes of the sums, packed by panels of [`BYTES`] output channels in split order.
 pub(crate) struct Finish {
@@ -23,8 +23,8 @@ enum Form {
 struct Thresholds {
     /// `[max_code][BYTES]`, each one less than the threshold: codes count what is greater.
     table: Vec<Aligned<[i16; BYTES]>>,
-    /// -1 where the codes of a lane descend, else 0.
-    flip: [i16; BYTES],
+    /// -1 where the codes of a lane descend, else 0; nothing where none does.
+    flip: Option<[i16; BYTES]>,
 }
 
 #[derive(Clone)]
@@ -74,25 +74,39 @@ impl Finish {
 
     /// Writes the output of one pixel in the channels of a panel.
     #[inline(always)]
-    pub fn write(&self, sums: &[i16; BYTES], panel: usize, pixel: usize, output: &mut [u8]) {
+    pub fn write<I: Isa>(
+        &self,
+        isa: I,
+        sums: I::Words,
+        panel: usize,
+        pixel: usize,
+        output: &mut [u8],
+    ) {
         let first = panel * BYTES;
         let len = BYTES.min(self.channels - first);
         let at = pixel * self.channels + first;
-        let codes = match &self.form {
-            Form::Thresholds { max_code, panels } => panels[panel].codes(sums, *max_code),
-            Form::MulShift { max_code, panels } => panels[panel].codes(sums, *max_code),
+        let mut codes = [0; BYTES];
+        let whole = len == BYTES;
+        let to = match output[at..].first_chunk_mut() {
+            Some(to) if whole => to,
+            _ => &mut codes,
+        };
+        match &self.form {
+            Form::Thresholds { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
+            Form::MulShift { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
             Form::Wide { constants, finisher } => {
+                let mut narrow = [0; BYTES];
+                isa.store_words(sums, &mut narrow);
                 let constants = &constants[panel];
                 let wide: [i32; BYTES] = core::array::from_fn(|channel| {
-                    i32::from(sums[split(channel)]).wrapping_add(constants[channel])
+                    i32::from(narrow[split(channel)]).wrapping_add(constants[channel])
                 });
                 finisher.write_part(&wide[..len], first, pixel, output);
                 return;
             }
-        };
-        match output[at..].first_chunk_mut() {
-            Some(to) if len == BYTES => *to = codes,
-            _ => output[at..][..len].copy_from_slice(&codes[..len]),
+        }
+        if !whole {
+            output[at..][..len].copy_from_slice(&codes[..len]);
         }
     }
 }
@@ -120,7 +134,7 @@ fn pack_thresholds(
     let mut panels = Vec::new();
     panels.resize_with(constants.len().div_ceil(BYTES), || Thresholds {
         table: vec![Aligned([0; BYTES]); rows],
-        flip: [0; BYTES],
+        flip: None,
     });
     for (channel, &constant) in constants.iter().enumerate() {
         let (panel, lane) = (&mut panels[channel / BYTES], split(channel % BYTES));
@@ -129,7 +143,9 @@ fn pack_thresholds(
             let below = i64::from(threshold) - i64::from(constant) - 1;
             row.0[lane] = below.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         }
-        panel.flip[lane] = -i16::from(descending[channel]);
+        if descending[channel] {
+            panel.flip.get_or_insert([0; BYTES])[lane] = -1;
+        }
     }
     panels
 }
@@ -158,46 +174,50 @@ fn pack_multipliers(channels: &[subbyte_num::MulShift], constants: &[i32]) -> Op
 
 /// Codes of the lanes in the order of channels.
 #[inline(always)]
-fn joined(lanes: impl Fn(usize) -> u8) -> [u8; BYTES] {
-    let mut codes = [0; BYTES];
+fn joined(lanes: &[u8; BYTES], codes: &mut [u8; BYTES]) {
     for (i, pair) in codes.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let (even, odd) = (u16::from(lanes(i)), u16::from(lanes(i + BYTES / 2)));
+        let (even, odd) = (u16::from(lanes[i]), u16::from(lanes[i + BYTES / 2]));
         *pair = (even | odd << 8).to_le_bytes();
     }
-    codes
 }
 
 impl Thresholds {
     #[inline(always)]
-    fn codes(&self, sums: &[i16; BYTES], max_code: u8) -> [u8; BYTES] {
-        let mut counts = [0i16; BYTES];
+    fn codes<I: Isa>(&self, isa: I, sums: I::Words, max_code: u8, codes: &mut [u8; BYTES]) {
+        let mut counts = isa.zero_words();
         for row in &self.table {
-            for ((count, &sum), &below) in counts.iter_mut().zip(sums).zip(&row.0) {
-                *count = count.wrapping_add(i16::from(sum > below));
+            counts = isa.count_greater(counts, sums, row);
+        }
+        match &self.flip {
+            None => isa.store_bytes(counts, codes),
+            Some(flip) => {
+                let (mut all, mut lanes) = ([0; BYTES], [0; BYTES]);
+                isa.store_words(counts, &mut all);
+                for ((lane, count), &flip) in lanes.iter_mut().zip(all).zip(flip) {
+                    // `count` where flip is 0, `max_code - count` where it is -1.
+                    let flipped = (count ^ flip).wrapping_sub(flip);
+                    *lane = flipped.wrapping_add(i16::from(max_code) & flip) as u8;
+                }
+                joined(&lanes, codes);
             }
         }
-        let max_code = i16::from(max_code);
-        for (count, &flip) in counts.iter_mut().zip(&self.flip) {
-            // `count` where flip is 0, `max_code - count` where it is -1.
-            *count = (*count ^ flip).wrapping_sub(flip).wrapping_add(max_code & flip);
-        }
-        joined(|lane| counts[lane] as u8)
     }
 }
 
 impl Multipliers {
     #[inline(always)]
-    fn codes(&self, sums: &[i16; BYTES], max_code: u8) -> [u8; BYTES] {
+    fn codes<I: Isa>(&self, isa: I, sums: I::Words, max_code: u8, codes: &mut [u8; BYTES]) {
         let max_code = i32::from(max_code);
-        let mut codes = [0u8; BYTES];
-        for lane in 0..BYTES {
-            let t = i32::from(sums[lane].saturating_add(self.bias[lane]));
+        let (mut all, mut lanes) = ([0; BYTES], [0; BYTES]);
+        isa.store_words(sums, &mut all);
+        for (lane, to) in lanes.iter_mut().enumerate() {
+            let t = i32::from(all[lane].saturating_add(self.bias[lane]));
             let code = t
                 .wrapping_mul(i32::from(self.mult[lane]))
                 .wrapping_add(self.add[lane])
                 .wrapping_shr(self.shift[lane]);
-            codes[lane] = code.clamp(0, max_code) as u8;
+            *to = code.clamp(0, max_code) as u8;
         }
-        joined(|lane| codes[lane])
+        joined(&lanes, codes);
     }
 }

@@ -50,14 +50,8 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them.
     fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]);
 
-    /// Computes `S` of `P` neighbouring output pixels for the channels of a panel, in split order.
-    fn tile<I: Isa, const P: usize>(
-        &self,
-        isa: I,
-        panel: usize,
-        taps: &Taps<'_>,
-        sums: &mut [[u16; BYTES]; P],
-    );
+    /// `S` of `P` neighbouring output pixels for the channels of a panel.
+    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P];
 
     /// Bytes of packed weights and tables.
     fn packed_bytes(&self) -> usize;
@@ -154,11 +148,11 @@ impl<F: Family> LowBit<F> {
                 slot: self.rows.slot(y * self.window.stride[0]),
                 x,
             };
-            let mut sums = [[0; BYTES]; P];
-            self.family.tile(isa, panel, &taps, &mut sums);
-            for (p, sums) in sums.iter().enumerate() {
-                let sums = self.terms.sums(sums, boxes[x + p]);
-                self.finish.write(&sums, panel, y * self.output.width + x + p, output);
+            let sums: [I::Words; P] = self.family.tile(isa, panel, &taps);
+            for p in 0..P {
+                let sums = self.terms.sums(isa, sums[p], boxes[x + p]);
+                let pixel = y * self.output.width + x + p;
+                self.finish.write(isa, sums, panel, pixel, output);
             }
         }
     }

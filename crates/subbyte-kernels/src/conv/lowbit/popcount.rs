@@ -96,11 +96,10 @@ impl Family for Popcount {
         isa: I,
         panel: usize,
         taps: &Taps<'_>,
-        sums: &mut [[u16; BYTES]; P],
-    ) {
+    ) -> [I::Words; P] {
         match self.planes {
-            1 => self.planes::<I, P, 1>(isa, panel, taps, sums),
-            _ => self.planes::<I, P, 2>(isa, panel, taps, sums),
+            1 => self.planes::<I, P, 1>(isa, panel, taps),
+            _ => self.planes::<I, P, 2>(isa, panel, taps),
         }
     }
 
@@ -116,11 +115,11 @@ impl Popcount {
         isa: I,
         panel: usize,
         taps: &Taps<'_>,
-        sums: &mut [[u16; BYTES]; P],
-    ) {
+    ) -> [I::Words; P] {
         let weights = &self.weights[panel * self.panel..][..self.panel];
         let row = self.panel / self.kernel_h;
-        for (p, sums) in sums.iter_mut().enumerate() {
+        let mut words = [isa.zero_words(); P];
+        for (p, words) in words.iter_mut().enumerate() {
             let mut counts = [isa.zero_counts(); PLANES];
             for (ky, weights) in weights.chunks_exact(row).enumerate() {
                 let pixels = taps.row(ky).as_chunks::<8>().0.as_chunks::<PLANES>().0;
@@ -136,7 +135,8 @@ impl Popcount {
                 1 => counts[0],
                 _ => isa.weigh_counts(counts[0], counts[PLANES - 1]),
             };
-            isa.store_counts(all, sums);
+            *words = isa.counts(all);
         }
+        words
     }
 }

@@ -112,12 +112,11 @@ impl<const ROW: usize> Family for Table<ROW> {
         isa: I,
         panel: usize,
         taps: &Taps<'_>,
-        sums: &mut [[u16; BYTES]; P],
-    ) {
+    ) -> [I::Words; P] {
         const { assert!(P <= size_of::<u64>() && P <= SLACK) };
         let rows = &self.rows.0;
         let weights = &self.weights[panel * self.panel..][..self.panel];
-        let mut words = [isa.zero_words(); P];
+        let mut sums = [isa.zero_sums(); P];
         for (ky, weights) in weights.chunks_exact(self.offsets.len()).enumerate() {
             let row = &taps.row(ky)[taps.x..];
             let weights = weights.chunks(self.depth);
@@ -139,13 +138,15 @@ impl<const ROW: usize> Family for Table<ROW> {
                     }
                 }
                 for p in 0..P {
-                    words[p] = isa.add_to_words(words[p], bytes[p]);
+                    sums[p] = isa.add_to_sums(sums[p], bytes[p]);
                 }
             }
         }
-        for (sums, words) in sums.iter_mut().zip(words) {
-            isa.store_words(words, sums);
+        let mut words = [isa.zero_words(); P];
+        for p in 0..P {
+            words[p] = isa.sums(sums[p]);
         }
+        words
     }
 
     fn packed_bytes(&self) -> usize {

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use super::weights::Weights;
-use crate::{Conv, isa::BYTES};
+use crate::{Conv, isa::Isa};
 
 /// What turns `S` and box sums into the sums of the convolution.
 ///
@@ -61,10 +61,10 @@ impl Terms {
         })
     }
 
-    /// Sums of 16 bits from `S` of a panel and the pixel's box sum.
+    /// Sums of 16 bits from `S` and the pixel's box sum.
     #[inline(always)]
-    pub fn sums(&self, s: &[u16; BYTES], box_sum: u16) -> [i16; BYTES] {
-        let constant = self.least.wrapping_mul(box_sum as i16).wrapping_sub(self.middle);
-        s.map(|s| (s as i16).wrapping_mul(self.unit).wrapping_add(constant))
+    pub fn sums<I: Isa>(&self, isa: I, s: I::Words, box_sum: u16) -> I::Words {
+        let term = self.least.wrapping_mul(box_sum as i16).wrapping_sub(self.middle);
+        isa.scale_words(s, self.unit, term)
     }
 }
