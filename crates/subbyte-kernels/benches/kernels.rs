@@ -23,7 +23,10 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const CODE: CodeType = CodeType::unsigned(2);
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     println!(
         "{:<18} {:<9} {:<34} {:>10} {:>8}",
         "kernel", "level", "problem", "us", "GMAC/s"
@@ -120,11 +123,20 @@ fn problems(random: &mut Random) -> Vec<Case> {
             let code = CodeType::unsigned(bits);
             let mut problem = conv(random, input, channels, square(3, 1), 1);
             let count = problem.weights.len();
-            let weights = (0..count).map(|_| random.pick(&[-3, 3, -1, 1][..levels])).collect();
+            let weights = (0..count)
+                .map(|_| random.pick(&[-3, 3, -1, 1][..levels]))
+                .collect();
             problem.weights = keep(weights);
             problem.code = code;
-            let title = format!("w{}a{bits} 3x3/1 {inputs} -> {channels} at {size}", levels.ilog2());
-            let codes = Tensor::Codes((0..input.elements()).map(|_| random.size(0..=usize::from(code.max_code())) as u8).collect());
+            let title = format!(
+                "w{}a{bits} 3x3/1 {inputs} -> {channels} at {size}",
+                levels.ilog2()
+            );
+            let codes = Tensor::Codes(
+                (0..input.elements())
+                    .map(|_| random.size(0..=usize::from(code.max_code())) as u8)
+                    .collect(),
+            );
             cases.push((title, Problem::Conv(problem), vec![codes]));
         }
     }

@@ -13,6 +13,8 @@ pub struct Avx2 {
 impl Isa for Avx2 {
     const LEVEL: Level = Level::Avx2;
 
+    const TILE: usize = 4;
+
     type Sums = [__m256i; 2];
 
     fn detect() -> Option<Self> {

@@ -13,6 +13,8 @@ pub struct Avx512 {
 impl Isa for Avx512 {
     const LEVEL: Level = Level::Avx512;
 
+    const TILE: usize = 8;
+
     type Sums = __m512i;
 
     fn detect() -> Option<Self> {
@@ -31,7 +33,9 @@ impl Isa for Avx512 {
     }
 
     fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vpopcntdq,bmi1,bmi2")]
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vpopcntdq,bmi1,bmi2"
+        )]
         fn inner<A: Algorithm>(isa: Avx512, algorithm: &A, job: Job<'_>) {
             algorithm.run(isa, job);
         }
@@ -176,11 +180,7 @@ impl Isa for Avx512 {
         // SAFETY: `self` proves AVX-512 BW; 64 bytes are one vector; the store needs no alignment.
         unsafe {
             // The low byte of the even word, else the one that was shifted up.
-            let both = _mm512_mask_mov_epi8(
-                _mm512_slli_epi16(odd, 8),
-                0x5555_5555_5555_5555,
-                even,
-            );
+            let both = _mm512_mask_mov_epi8(_mm512_slli_epi16(odd, 8), 0x5555_5555_5555_5555, even);
             _mm512_storeu_si512(to.as_mut_ptr().cast(), both);
         }
     }
@@ -222,7 +222,8 @@ impl Isa for Avx512 {
             // SAFETY: `self` proves AVX-512.
             unsafe {
                 let low = _mm512_or_si512(v[0], _mm512_slli_epi64(v[1], 16));
-                let high = _mm512_or_si512(_mm512_slli_epi64(v[2], 32), _mm512_slli_epi64(v[3], 48));
+                let high =
+                    _mm512_or_si512(_mm512_slli_epi64(v[2], 32), _mm512_slli_epi64(v[3], 48));
                 *words = _mm512_or_si512(low, high);
             }
         }

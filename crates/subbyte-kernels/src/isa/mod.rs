@@ -51,6 +51,9 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Its level.
     const LEVEL: Level;
 
+    /// Pixels whose [`Isa::Bytes`] are best added up at a time: as many as registers hold.
+    const TILE: usize;
+
     /// [`LANES`] sums of 32 bits.
     type Sums: Copy;
 

@@ -8,6 +8,8 @@ pub struct Portable;
 impl Isa for Portable {
     const LEVEL: Level = Level::Portable;
 
+    const TILE: usize = 1;
+
     type Sums = [i32; LANES];
 
     fn detect() -> Option<Self> {
@@ -121,7 +123,9 @@ impl Isa for Portable {
 
     #[inline(always)]
     fn count_ones(self, counts: Self::Counts, bits: u64, weights: &[u64; BYTES]) -> Self::Counts {
-        core::array::from_fn(|i| counts[i].wrapping_add(u64::from((bits & weights[i]).count_ones())))
+        core::array::from_fn(|i| {
+            counts[i].wrapping_add(u64::from((bits & weights[i]).count_ones()))
+        })
     }
 
     #[inline(always)]
@@ -141,7 +145,9 @@ impl Isa for Portable {
     #[inline(always)]
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64 {
         let ones = bytes.iter().enumerate();
-        ones.fold(0, |plane, (i, &byte)| plane | u64::from(byte >> bit & 1) << i)
+        ones.fold(0, |plane, (i, &byte)| {
+            plane | u64::from(byte >> bit & 1) << i
+        })
     }
 
     #[inline(always)]

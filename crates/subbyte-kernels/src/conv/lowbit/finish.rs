@@ -3,7 +3,12 @@
 use alloc::{vec, vec::Vec};
 
 use super::terms::Terms;
-use crate::{Conv, Finish as How, finish::Finisher, isa::{BYTES, Isa}, memory::Aligned};
+use crate::{
+    Conv, Finish as How,
+    finish::Finisher,
+    isa::{BYTES, Isa},
+    memory::Aligned,
+};
 
 /// What becomes of the sums, packed by panels of [`BYTES`] output channels in split order.
 pub(crate) struct Finish {
@@ -13,11 +18,20 @@ pub(crate) struct Finish {
 
 enum Form {
     /// Counts of thresholds in 16 bits.
-    Thresholds { max_code: u8, panels: Vec<Thresholds> },
+    Thresholds {
+        max_code: u8,
+        panels: Vec<Thresholds>,
+    },
     /// Multiplier and shift, the sum with its bias saturated in 16 bits.
-    MulShift { max_code: u8, panels: Vec<Multipliers> },
+    MulShift {
+        max_code: u8,
+        panels: Vec<Multipliers>,
+    },
     /// Whatever it is, by sums of 32 bits.
-    Wide { constants: Vec<[i32; BYTES]>, finisher: Finisher },
+    Wide {
+        constants: Vec<[i32; BYTES]>,
+        finisher: Finisher,
+    },
 }
 
 struct Thresholds {
@@ -45,7 +59,11 @@ impl Finish {
         let channels = conv.channels;
         let panels = channels.div_ceil(BYTES);
         let form = match conv.finish {
-            How::Thresholds { max_code, thresholds, descending } => Form::Thresholds {
+            How::Thresholds {
+                max_code,
+                thresholds,
+                descending,
+            } => Form::Thresholds {
                 max_code,
                 panels: pack_thresholds(max_code, thresholds, descending, &terms.constants),
             },
@@ -66,9 +84,10 @@ impl Finish {
                 panels.len() * (usize::from(*max_code) + 1) * 2 * BYTES
             }
             Form::MulShift { panels, .. } => size_of_val(&panels[..]),
-            Form::Wide { constants, finisher } => {
-                size_of_val(&constants[..]) + finisher.packed_bytes()
-            }
+            Form::Wide {
+                constants,
+                finisher,
+            } => size_of_val(&constants[..]) + finisher.packed_bytes(),
         }
     }
 
@@ -94,7 +113,10 @@ impl Finish {
         match &self.form {
             Form::Thresholds { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
             Form::MulShift { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
-            Form::Wide { constants, finisher } => {
+            Form::Wide {
+                constants,
+                finisher,
+            } => {
                 let mut narrow = [0; BYTES];
                 isa.store_words(sums, &mut narrow);
                 let constants = &constants[panel];
@@ -151,7 +173,10 @@ fn pack_thresholds(
 }
 
 /// `None` where 16 bits lose something.
-fn pack_multipliers(channels: &[subbyte_num::MulShift], constants: &[i32]) -> Option<Vec<Multipliers>> {
+fn pack_multipliers(
+    channels: &[subbyte_num::MulShift],
+    constants: &[i32],
+) -> Option<Vec<Multipliers>> {
     let none = Multipliers {
         bias: [0; BYTES],
         mult: [0; BYTES],

@@ -81,8 +81,6 @@ pub(crate) struct LowBit<F> {
     window: Window,
     /// Output rows of a strip.
     strip: usize,
-    /// Output pixels of a tile.
-    tile: usize,
     rows: Rows,
     family: F,
     terms: Terms,
@@ -92,9 +90,8 @@ pub(crate) struct LowBit<F> {
 impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
     fn supports(conv: &Conv<'_>) -> bool {
         conv.groups == 1
-            && Weights::of(conv).is_some_and(|w| {
-                F::supports(conv, &w) && Terms::of(conv, &w).is_some()
-            })
+            && Weights::of(conv)
+                .is_some_and(|w| F::supports(conv, &w) && Terms::of(conv, &w).is_some())
     }
 
     fn pack(conv: &Conv<'_>) -> Self {
@@ -108,7 +105,6 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
             output,
             window: conv.window,
             strip,
-            tile: tile_pixels(output.width),
             rows: Rows::new(conv, family.row_bytes(), slots, terms.pad),
             finish: Finish::new(conv, &terms),
             family,
@@ -118,14 +114,16 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
 }
 
 /// Pixels of a tile that divide a row with the least work twice done; longer ones read the weights less often.
-fn tile_pixels(width: usize) -> usize {
+fn tile_pixels(width: usize, most: usize) -> usize {
     let work = |&pixels: &usize| width.div_ceil(pixels) * (pixels + 1);
-    let fitting = TILES.into_iter().filter(|&pixels| pixels <= width);
+    let fitting = TILES
+        .into_iter()
+        .filter(|&pixels| pixels <= width.min(most));
     fitting.min_by_key(work).expect("one pixel fits")
 }
 
 /// Sizes of tiles.
-const TILES: [usize; 5] = [8, 7, 4, 2, 1];
+const TILES: [usize; 4] = [7, 4, 2, 1];
 
 impl<F: Family> LowBit<F> {
     /// A row of output pixels, in the channels of a panel.
@@ -163,21 +161,25 @@ impl<F: Family> Algorithm for LowBit<F> {
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let input = job.inputs.get::<u8>(0);
         let output = crate::memory::view_mut::<u8>(job.output);
-        let mut scratch = self.rows.scratch(job.scratch, self.strip * self.output.width);
+        let mut scratch = self
+            .rows
+            .scratch(job.scratch, self.strip * self.output.width);
+        let tile = tile_pixels(self.output.width, I::TILE);
         let mut filled = 0;
         for first in (0..self.output.height).step_by(self.strip) {
             let strip = first..(first + self.strip).min(self.output.height);
             let seen = (strip.end - 1) * self.window.stride[0] + self.window.kernel[0];
             let unseen = filled.max(first * self.window.stride[0])..seen;
-            self.rows.fill(isa, &self.family, &mut scratch, input, unseen);
+            self.rows
+                .fill(isa, &self.family, &mut scratch, input, unseen);
             filled = seen;
             for y in strip.clone() {
-                self.rows.add_boxes(&mut scratch, &self.window, y, self.strip, self.output.width);
+                self.rows
+                    .add_boxes(&mut scratch, &self.window, y, self.strip, self.output.width);
             }
             for panel in 0..self.output.channels.div_ceil(BYTES) {
                 for y in strip.clone() {
-                    match self.tile {
-                        8 => self.row::<I, 8>(isa, panel, y, &scratch, output),
+                    match tile {
                         7 => self.row::<I, 7>(isa, panel, y, &scratch, output),
                         4 => self.row::<I, 4>(isa, panel, y, &scratch, output),
                         2 => self.row::<I, 2>(isa, panel, y, &scratch, output),

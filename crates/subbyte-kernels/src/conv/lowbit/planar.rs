@@ -26,7 +26,11 @@ pub(crate) struct Planar {
 
 impl Planar {
     /// Rows whose bytes hold `together` channels.
+    ///
+    /// # Panics
+    /// If these are not 1, 2, 3, 4 or 6.
     pub fn new(conv: &Conv<'_>, together: usize) -> Self {
+        assert!([1, 2, 3, 4, 6].contains(&together));
         let [_, left, _, right] = conv.window.padding;
         let stride = conv.window.stride[1];
         let width = conv.input.width + left + right;
@@ -53,6 +57,24 @@ impl Planar {
     /// Packs a row of padded codes, which [`SLACK`] bytes follow.
     #[inline(always)]
     pub fn pack<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
+        // A number that is known to the compiler unrolls the innermost loop.
+        match self.together {
+            1 => self.pack_groups::<I, 1>(isa, codes, channels, row),
+            2 => self.pack_groups::<I, 2>(isa, codes, channels, row),
+            3 => self.pack_groups::<I, 3>(isa, codes, channels, row),
+            4 => self.pack_groups::<I, 4>(isa, codes, channels, row),
+            _ => self.pack_groups::<I, 6>(isa, codes, channels, row),
+        }
+    }
+
+    #[inline(always)]
+    fn pack_groups<I: Isa, const TOGETHER: usize>(
+        &self,
+        isa: I,
+        codes: &[u8],
+        channels: usize,
+        row: &mut [u8],
+    ) {
         for phase in 0..self.stride {
             let columns = (self.width - phase.min(self.width)).div_ceil(self.stride);
             for first in (0..columns).step_by(PIXELS) {
@@ -61,7 +83,7 @@ impl Planar {
                     let mut bytes = [[0u8; 16]; PIXELS];
                     for (i, bytes) in bytes.iter_mut().enumerate().take(pixels) {
                         let pixel = ((first + i) * self.stride + phase) * channels;
-                        *bytes = self.join(&codes[pixel + group..]);
+                        *bytes = self.join::<TOGETHER>(&codes[pixel + group..]);
                     }
                     let columns = isa.transpose(&bytes);
                     let start = (phase * self.groups + group) * self.pitch + first;
@@ -76,10 +98,10 @@ impl Planar {
 
     /// The bytes of sixteen groups of a pixel.
     #[inline(always)]
-    fn join(&self, codes: &[u8]) -> [u8; 16] {
+    fn join<const TOGETHER: usize>(&self, codes: &[u8]) -> [u8; 16] {
         const { assert!(16 + 8 < SLACK) };
         let mut bytes = [0u8; 16];
-        for slot in 0..self.together {
+        for slot in 0..TOGETHER {
             let run: &[u8; 16] = codes[slot * self.groups..].first_chunk().expect("slack");
             let shift = slot as u32 * self.code_bits;
             for (byte, &code) in bytes.iter_mut().zip(run) {

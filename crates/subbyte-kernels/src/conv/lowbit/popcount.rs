@@ -82,7 +82,9 @@ impl Family for Popcount {
         let pixels = row.as_chunks_mut::<8>().0.chunks_exact_mut(self.pixel);
         for (x, pixel) in pixels.enumerate() {
             for (word, to) in pixel.chunks_exact_mut(self.planes).enumerate() {
-                let from = codes[x * channels + 64 * word..].first_chunk().expect("slack");
+                let from = codes[x * channels + 64 * word..]
+                    .first_chunk()
+                    .expect("slack");
                 for (plane, to) in to.iter_mut().enumerate() {
                     *to = isa.plane(from, plane as u32).to_le_bytes();
                 }
@@ -91,12 +93,7 @@ impl Family for Popcount {
     }
 
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(
-        &self,
-        isa: I,
-        panel: usize,
-        taps: &Taps<'_>,
-    ) -> [I::Words; P] {
+    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P] {
         match self.planes {
             1 => self.planes::<I, P, 1>(isa, panel, taps),
             _ => self.planes::<I, P, 2>(isa, panel, taps),

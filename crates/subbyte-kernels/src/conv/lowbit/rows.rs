@@ -93,7 +93,11 @@ impl Rows {
 
     fn slot_after(&self, slot: usize, rows: usize) -> usize {
         let slot = slot + rows;
-        if slot < self.slots { slot } else { slot - self.slots }
+        if slot < self.slots {
+            slot
+        } else {
+            slot - self.slots
+        }
     }
 
     /// The packed row that lies `rows` (less than all slots) after the one in `slot`, with the slack behind it.
@@ -131,7 +135,10 @@ impl Rows {
             family.pack_row(isa, codes, channels, row);
             let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
             for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
-                *sum = pixel.iter().map(|&code| u32::from(code)).fold(0, u32::wrapping_add) as u16;
+                *sum = pixel
+                    .iter()
+                    .map(|&code| u32::from(code))
+                    .fold(0, u32::wrapping_add) as u16;
             }
         }
     }
@@ -154,11 +161,20 @@ impl Rows {
             let slot = self.slot_after(first, ky);
             let sums = &scratch.sums[slot * self.padded_width()..][..self.padded_width()];
             for kx in 0..window.kernel[1] {
-                let sums = sums[kx..].iter().step_by(window.stride[1]);
-                for (sum, &pixel) in boxes.iter_mut().zip(sums) {
-                    *sum = sum.wrapping_add(pixel);
+                let sums = &sums[kx..];
+                // Neighbours are added as vectors; a stride that may be any is not seen to be 1.
+                match window.stride[1] {
+                    1 => add_all(boxes, sums.iter()),
+                    stride => add_all(boxes, sums.iter().step_by(stride)),
                 }
             }
         }
+    }
+}
+
+#[inline(always)]
+fn add_all<'a>(sums: &mut [u16], terms: impl Iterator<Item = &'a u16>) {
+    for (sum, &term) in sums.iter_mut().zip(terms) {
+        *sum = sum.wrapping_add(term);
     }
 }

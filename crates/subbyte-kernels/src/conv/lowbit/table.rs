@@ -34,13 +34,19 @@ impl<const ROW: usize> Table<ROW> {
         let index_bits = ROW.ilog2();
         let by_weights = index_bits / weights.bits();
         let by_codes = u8::BITS / u32::from(conv.code.bits);
-        by_weights.min(by_codes) as usize
+        // Five have no layout: no index that can hold so many is longer than four or shorter than six.
+        match by_weights.min(by_codes) as usize {
+            5 => 4,
+            channels => channels.min(6),
+        }
     }
 
     /// The largest partial sum.
     fn largest(conv: &Conv<'_>, weights: &Weights) -> usize {
         let u = (0..1u8 << weights.bits()).map(|i| weights.u(i)).max();
-        usize::from(u.unwrap_or(0)) * usize::from(conv.code.max_code()) * Self::together(conv, weights)
+        usize::from(u.unwrap_or(0))
+            * usize::from(conv.code.max_code())
+            * Self::together(conv, weights)
     }
 }
 
@@ -74,7 +80,12 @@ impl<const ROW: usize> Family for Table<ROW> {
         }
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
         let (code_mask, weight_mask) = ((1usize << code_bits) - 1, (1 << weights.bits()) - 1);
-        for (codes, row) in rows.0.iter_mut().enumerate().take(1 << (code_bits as usize * channels)) {
+        for (codes, row) in rows
+            .0
+            .iter_mut()
+            .enumerate()
+            .take(1 << (code_bits as usize * channels))
+        {
             for (index, entry) in row.iter_mut().enumerate() {
                 *entry = (0..channels as u32)
                     .map(|slot| {
@@ -107,12 +118,7 @@ impl<const ROW: usize> Family for Table<ROW> {
     }
 
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(
-        &self,
-        isa: I,
-        panel: usize,
-        taps: &Taps<'_>,
-    ) -> [I::Words; P] {
+    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P] {
         const { assert!(P <= size_of::<u64>() && P <= SLACK) };
         let rows = &self.rows.0;
         let weights = &self.weights[panel * self.panel..][..self.panel];

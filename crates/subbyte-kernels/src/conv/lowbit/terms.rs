@@ -64,7 +64,10 @@ impl Terms {
     /// Sums of 16 bits from `S` and the pixel's box sum.
     #[inline(always)]
     pub fn sums<I: Isa>(&self, isa: I, s: I::Words, box_sum: u16) -> I::Words {
-        let term = self.least.wrapping_mul(box_sum as i16).wrapping_sub(self.middle);
+        let term = self
+            .least
+            .wrapping_mul(box_sum as i16)
+            .wrapping_sub(self.middle);
         isa.scale_words(s, self.unit, term)
     }
 }
