@@ -173,18 +173,29 @@ fn problems(random: &mut Random) -> Vec<Case> {
 }
 
 fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {
-    for (size, kernel, stride, channels) in [(32, 3, 1, 16), (32, 3, 1, 64), (224, 7, 2, 64)] {
-        let depth = 10;
+    let depth = 10usize;
+    // A table that orders the values has few different vectors of codes, one without any order has 256.
+    let ordered =
+        (0..256 * depth).map(|i| (i / depth * 31 / 256).saturating_sub(i % depth * 3).min(3) as u8);
+    let tables = [
+        ("ordered", keep(ordered.collect())),
+        ("any", keep(random.codes(CODE, 256 * depth))),
+    ];
+    let layers = [(32, 3, 1, 16), (32, 3, 1, 64), (224, 7, 2, 64)];
+    for ((name, codes), (size, kernel, stride, channels)) in tables
+        .into_iter()
+        .flat_map(|table| layers.map(|layer| (table, layer)))
+    {
         let table = PixelTable {
             input: Extent::new(3, size, size),
             depth,
-            codes: keep(random.codes(CODE, 256 * depth)),
+            codes,
         };
         let conv = conv(random, table.output(), channels, square(kernel, stride), 1);
         let image = vec![Tensor::Codes(
             random.codes(CodeType::unsigned(8), table.input.elements()),
         )];
-        let title = format!("{kernel}x{kernel}/{stride} RGB -> {channels} at {size}");
+        let title = format!("{kernel}x{kernel}/{stride} RGB -> {channels} at {size}, {name}");
         cases.push((
             title,
             Problem::PixelConv(PixelConv { table, conv }),

@@ -106,7 +106,8 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "linear-sums-wide": LinearSums by linear_sums::Wide, ALL, "any";
     "max-pool": MaxPool by max_pool::MaxPool, ALL, "any";
     "product": Mul by mul::Product, ALL, "any";
-    "pixel-conv-folded": PixelConv by pixel_conv::Folded, ALL, "one group, sums of 16 bits";
+    "pixel-conv-bytes": PixelConv by pixel_conv::Bytes, ALL, "one group, table entries of a byte";
+    "pixel-conv-words": PixelConv by pixel_conv::Words, ALL, "one group, table entries of 16 bits";
     "pixel-table": PixelTable by pixel_table::Gather, ONE, "any";
     "requant": Requant by requant::Direct, ALL, "any";
     "slice": Slice by rearrange::Slice, ONE, "any";

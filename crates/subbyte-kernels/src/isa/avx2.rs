@@ -175,6 +175,17 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn add_words(self, words: Self::Words, terms: &[i16; BYTES]) -> Self::Words {
+        let terms = terms.as_ptr().cast::<__m256i>();
+        let mut words = words;
+        for (i, words) in words.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX2; 64 words are four vectors; the loads need no alignment.
+            unsafe { *words = _mm256_add_epi16(*words, _mm256_loadu_si256(terms.add(i))) };
+        }
+        words
+    }
+
+    #[inline(always)]
     fn count_greater(
         self,
         counts: Self::Words,

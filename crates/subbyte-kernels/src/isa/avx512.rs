@@ -145,6 +145,17 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn add_words(self, words: Self::Words, terms: &[i16; BYTES]) -> Self::Words {
+        let terms = terms.as_ptr().cast::<__m512i>();
+        let mut words = words;
+        for (half, words) in words.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX-512 BW; 64 words are two vectors; the loads need no alignment.
+            unsafe { *words = _mm512_add_epi16(*words, _mm512_loadu_si512(terms.add(half))) };
+        }
+        words
+    }
+
+    #[inline(always)]
     fn count_greater(
         self,
         counts: Self::Words,

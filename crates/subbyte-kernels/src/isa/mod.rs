@@ -114,6 +114,9 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// `words * factor + term` of every lane, modulo 2^16.
     fn scale_words(self, words: Self::Words, factor: i16, term: i16) -> Self::Words;
 
+    /// `words + terms` of every lane, modulo 2^16; the terms are in split order.
+    fn add_words(self, words: Self::Words, terms: &[i16; BYTES]) -> Self::Words;
+
     /// `counts`, one more in every lane where the signed `words` are greater than `than`.
     fn count_greater(
         self,

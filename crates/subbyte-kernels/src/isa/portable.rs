@@ -97,6 +97,11 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn add_words(self, words: Self::Words, terms: &[i16; BYTES]) -> Self::Words {
+        core::array::from_fn(|i| words[i].wrapping_add(terms[i]))
+    }
+
+    #[inline(always)]
     fn count_greater(
         self,
         counts: Self::Words,

@@ -10,7 +10,6 @@
 //! channels. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
 //! where the sums of all channels lie within a range of that size.
 
-mod finish;
 mod planar;
 mod popcount;
 mod rows;
@@ -22,7 +21,6 @@ pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
 
 use self::{
-    finish::Finish,
     rows::{Rows, Scratch},
     terms::Terms,
     weights::Weights,
@@ -30,6 +28,7 @@ use self::{
 use super::Conv;
 use crate::{
     Extent, Job, KernelFor, Window,
+    finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
 };
 
@@ -84,7 +83,7 @@ pub(crate) struct LowBit<F> {
     rows: Rows,
     family: F,
     terms: Terms,
-    finish: Finish,
+    finish: Narrow,
 }
 
 impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
@@ -106,7 +105,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
             window: conv.window,
             strip,
             rows: Rows::new(conv, family.row_bytes(), slots, terms.pad),
-            finish: Finish::new(conv, &terms),
+            finish: Narrow::new(&conv.finish, &terms.constants),
             family,
             terms,
         }

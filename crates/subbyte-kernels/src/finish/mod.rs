@@ -1,5 +1,9 @@
 //! What a kernel does with its sums before they leave it: keep them, or make codes of them.
 
+mod narrow;
+
+pub(crate) use narrow::Narrow;
+
 use alloc::{vec, vec::Vec};
 
 use subbyte_num::MulShift;

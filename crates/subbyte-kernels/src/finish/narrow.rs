@@ -1,17 +1,17 @@
-//! From sums of 16 bits to codes: in 16 bits where that is exact, else by way of 32.
+//! From sums of 16 bits to codes: in 16 bits where that is exact, else by way of 32 bits.
 
 use alloc::{vec, vec::Vec};
 
-use super::terms::Terms;
+use subbyte_num::MulShift;
+
+use super::{Finish, Finisher};
 use crate::{
-    Conv, Finish as How,
-    finish::Finisher,
     isa::{BYTES, Isa},
     memory::Aligned,
 };
 
 /// What becomes of the sums, packed by panels of [`BYTES`] output channels in split order.
-pub(crate) struct Finish {
+pub(crate) struct Narrow {
     channels: usize,
     form: Form,
 }
@@ -54,28 +54,30 @@ const fn split(channel: usize) -> usize {
     channel % 2 * (BYTES / 2) + channel / 2
 }
 
-impl Finish {
-    pub fn new(conv: &Conv<'_>, terms: &Terms) -> Self {
-        let channels = conv.channels;
-        let panels = channels.div_ceil(BYTES);
-        let form = match conv.finish {
-            How::Thresholds {
+impl Narrow {
+    /// Packs `finish` for sums of 16 bits that lie within ±32767 and lack the constant of their channel.
+    pub fn new(finish: &Finish<'_>, constants: &[i32]) -> Self {
+        let form = match *finish {
+            Finish::Thresholds {
                 max_code,
                 thresholds,
                 descending,
             } => Form::Thresholds {
                 max_code,
-                panels: pack_thresholds(max_code, thresholds, descending, &terms.constants),
+                panels: pack_thresholds(max_code, thresholds, descending, constants),
             },
-            How::MulShift { max_code, channels } => {
-                match pack_multipliers(channels, &terms.constants) {
+            Finish::MulShift { max_code, channels } => {
+                match pack_multipliers(channels, constants) {
                     Some(panels) => Form::MulShift { max_code, panels },
-                    None => Form::wide(conv, terms, panels),
+                    None => Form::wide(finish, constants),
                 }
             }
-            How::Sums => Form::wide(conv, terms, panels),
+            Finish::Sums => Form::wide(finish, constants),
         };
-        Self { channels, form }
+        Self {
+            channels: constants.len(),
+            form,
+        }
     }
 
     pub fn packed_bytes(&self) -> usize {
@@ -134,14 +136,14 @@ impl Finish {
 }
 
 impl Form {
-    fn wide(conv: &Conv<'_>, terms: &Terms, panels: usize) -> Self {
-        let mut constants = vec![[0; BYTES]; panels];
-        for (channel, &constant) in terms.constants.iter().enumerate() {
-            constants[channel / BYTES][channel % BYTES] = constant;
+    fn wide(finish: &Finish<'_>, constants: &[i32]) -> Self {
+        let mut panels = vec![[0; BYTES]; constants.len().div_ceil(BYTES)];
+        for (channel, &constant) in constants.iter().enumerate() {
+            panels[channel / BYTES][channel % BYTES] = constant;
         }
         Form::Wide {
-            constants,
-            finisher: Finisher::new(&conv.finish, conv.channels),
+            constants: panels,
+            finisher: Finisher::new(finish, constants.len()),
         }
     }
 }
@@ -173,10 +175,7 @@ fn pack_thresholds(
 }
 
 /// `None` where 16 bits lose something.
-fn pack_multipliers(
-    channels: &[subbyte_num::MulShift],
-    constants: &[i32],
-) -> Option<Vec<Multipliers>> {
+fn pack_multipliers(channels: &[MulShift], constants: &[i32]) -> Option<Vec<Multipliers>> {
     let none = Multipliers {
         bias: [0; BYTES],
         mult: [0; BYTES],

@@ -1,28 +1,17 @@
-//! The pixel table and the convolution behind it, folded into table additions (methods.md 1.7).
+//! Tables of 16-bit entries.
 
 use alloc::{vec, vec::Vec};
 
 use subbyte_num::CodeType;
 
+use super::{PADDING, PixelConv};
 use crate::{
-    Conv, Extent, Job, KernelFor, PixelTable, Window,
+    Conv, Extent, Job, KernelFor, Window,
     conv::Rows,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, view_mut},
 };
-
-/// Image -> sums or codes: a pixel table, then a convolution of its codes.
-#[derive(Clone, Copy, Debug)]
-pub struct PixelConv<'a> {
-    /// The table.
-    pub table: PixelTable<'a>,
-    /// The convolution that reads the table's codes.
-    pub conv: Conv<'a>,
-}
-
-/// The index of padding, one past the values of a pixel.
-const PADDING: usize = 256;
 
 /// Entries of a colour under a tap.
 const ENTRIES: usize = PADDING + 1;
@@ -30,9 +19,8 @@ const ENTRIES: usize = PADDING + 1;
 /// Tables beyond this are slower to read than the unfolded convolution is to compute.
 const MAX_TABLE_BYTES: usize = 8 << 20;
 
-/// One vector of output channels is added for every tap and colour of a window, at a cost that depends neither on the table's
-/// depth nor on any bits.
-pub(crate) struct Folded {
+/// Panels of [`LANES`] output channels.
+pub(crate) struct Words {
     output: Extent,
     window: Window,
     colours: usize,
@@ -46,11 +34,6 @@ pub(crate) struct Folded {
 }
 
 impl PixelConv<'_> {
-    /// Multiply-adds that the unfolded convolution would take.
-    pub fn macs(&self) -> u64 {
-        self.conv.macs()
-    }
-
     /// The convolution over the image itself, with the values of a pixel as codes.
     fn over_image(&self) -> Conv<'_> {
         Conv {
@@ -58,22 +41,6 @@ impl PixelConv<'_> {
             code: CodeType::unsigned(8),
             pad: PADDING as i32,
             ..self.conv
-        }
-    }
-
-    /// What a colour under a tap adds to output channel `channel`, for a pixel's value or for [`PADDING`].
-    fn entry(&self, channel: usize, tap: usize, colour: usize, value: usize) -> i32 {
-        let depth = self.table.depth;
-        let colours = self.table.input.channels;
-        let first = ((channel * self.conv.window.taps() + tap) * colours + colour) * depth;
-        let weights = &self.conv.weights[first..][..depth];
-        match u8::try_from(value) {
-            Ok(value) => {
-                let codes = self.table.lookup(colour, value);
-                let products = weights.iter().zip(codes);
-                products.map(|(w, &c)| w * self.conv.code.level(c)).sum()
-            }
-            Err(_) => weights.iter().map(|w| w * self.conv.pad).sum(),
         }
     }
 
@@ -94,7 +61,7 @@ impl PixelConv<'_> {
     }
 }
 
-impl KernelFor<PixelConv<'_>> for Folded {
+impl KernelFor<PixelConv<'_>> for Words {
     /// One group, all partial sums within 16 bits, and tables of a few megabytes at most.
     fn supports(problem: &PixelConv<'_>) -> bool {
         problem.conv.groups == 1
@@ -117,7 +84,7 @@ impl KernelFor<PixelConv<'_>> for Folded {
                 }
             }
         }
-        Folded {
+        Words {
             output: conv.output(),
             window: conv.window,
             colours,
@@ -129,7 +96,7 @@ impl KernelFor<PixelConv<'_>> for Folded {
     }
 }
 
-impl Folded {
+impl Words {
     /// Sums of one panel for the output pixel in column `x`; `slot` holds the kernel's first row.
     #[inline(always)]
     fn pixel(&self, values: &[i16], slot: usize, x: usize, panel: usize) -> [i32; LANES] {
@@ -154,7 +121,7 @@ impl Folded {
     }
 }
 
-impl Algorithm for Folded {
+impl Algorithm for Words {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let image = job.inputs.get::<u8>(0);

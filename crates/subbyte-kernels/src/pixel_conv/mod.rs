@@ -1,0 +1,47 @@
+//! The pixel table and the convolution behind it, folded into table additions (methods.md 1.7).
+//!
+//! One vector of output channels is added for every tap and colour of a window, at a cost that depends neither on the table's
+//! depth nor on any bits.
+
+mod bytes;
+mod words;
+
+pub(crate) use bytes::Bytes;
+pub(crate) use words::Words;
+
+use crate::{Conv, PixelTable};
+
+/// Image -> sums or codes: a pixel table, then a convolution of its codes.
+#[derive(Clone, Copy, Debug)]
+pub struct PixelConv<'a> {
+    /// The table.
+    pub table: PixelTable<'a>,
+    /// The convolution that reads the table's codes.
+    pub conv: Conv<'a>,
+}
+
+/// The index of padding, one past the values of a pixel.
+const PADDING: usize = 256;
+
+impl PixelConv<'_> {
+    /// Multiply-adds that the unfolded convolution would take.
+    pub fn macs(&self) -> u64 {
+        self.conv.macs()
+    }
+
+    /// What a colour under a tap adds to output channel `channel`, for a pixel's value or for [`PADDING`].
+    fn entry(&self, channel: usize, tap: usize, colour: usize, value: usize) -> i32 {
+        let depth = self.table.depth;
+        let colours = self.table.input.channels;
+        let first = ((channel * self.conv.window.taps() + tap) * colours + colour) * depth;
+        let weights = &self.conv.weights[first..][..depth];
+        match u8::try_from(value) {
+            Ok(value) => {
+                let codes = self.table.lookup(colour, value);
+                let products = weights.iter().zip(codes);
+                products.map(|(w, &c)| w * self.conv.code.level(c)).sum()
+            }
+            Err(_) => weights.iter().map(|w| w * self.conv.pad).sum(),
+        }
+    }
+}
