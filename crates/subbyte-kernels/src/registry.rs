@@ -99,6 +99,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
     "conv-table64": Conv by conv::LowBit<conv::Table<64>>, ALL, "one group, weights of 1 to 3 bits, codes of few";
     "conv-table16": Conv by conv::LowBit<conv::Table<16>>, ALL, "one group, weights of 1 or 2 bits, codes of few";
+    "conv-dot8": Conv by conv::Dot8, ALL, "one group, weights of 8 bits";
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
     "conv-scalar": Conv by conv::Scalar, ONE, "any";
     "flatten": Flatten by rearrange::Flatten, ONE, "any";

@@ -2,12 +2,14 @@
 
 mod depthwise;
 mod dot;
+mod dot8;
 mod lowbit;
 mod rows;
 mod scalar;
 
 pub(crate) use depthwise::Depthwise;
 pub(crate) use dot::Dot;
+pub(crate) use dot8::Dot8;
 pub(crate) use lowbit::{LowBit, Popcount, Table};
 pub(crate) use rows::Rows;
 pub(crate) use scalar::Scalar;

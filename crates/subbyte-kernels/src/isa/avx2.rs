@@ -30,6 +30,45 @@ impl Isa for Avx2 {
         unsafe { inner(self, algorithm, job) }
     }
 
+    const MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    fn zero(self) -> Self::Sums {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_setzero_si256(); 2] }
+    }
+
+    #[inline(always)]
+    fn dot4<const WIDE: bool>(
+        self,
+        sums: Self::Sums,
+        codes: u32,
+        weights: &[i8; 4 * LANES],
+    ) -> Self::Sums {
+        let from = weights.as_ptr().cast::<__m256i>();
+        let mut sums = sums;
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX2; 64 weights are two vectors; the loads need no alignment.
+            unsafe {
+                let codes = _mm256_set1_epi32(codes as i32);
+                let weights = _mm256_loadu_si256(from.add(i));
+                if WIDE {
+                    let even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
+                    let odd = _mm256_srli_epi16(codes, 8);
+                    let low = _mm256_srai_epi16(_mm256_slli_epi16(weights, 8), 8);
+                    let high = _mm256_srai_epi16(weights, 8);
+                    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(even, low));
+                    *sums = _mm256_add_epi32(*sums, _mm256_madd_epi16(odd, high));
+                } else {
+                    let pairs = _mm256_maddubs_epi16(codes, weights);
+                    let fours = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+                    *sums = _mm256_add_epi32(*sums, fours);
+                }
+            }
+        }
+        sums
+    }
+
     #[inline(always)]
     fn load(self, sums: &[i32; LANES]) -> Self::Sums {
         let from = sums.as_ptr().cast::<__m256i>();

@@ -43,6 +43,27 @@ impl Isa for Avx512 {
         unsafe { inner(self, algorithm, job) }
     }
 
+    const MANY_REGISTERS: bool = true;
+
+    #[inline(always)]
+    fn zero(self) -> Self::Sums {
+        self.zero_bytes()
+    }
+
+    #[inline(always)]
+    fn dot4<const WIDE: bool>(
+        self,
+        sums: Self::Sums,
+        codes: u32,
+        weights: &[i8; 4 * LANES],
+    ) -> Self::Sums {
+        // SAFETY: `self` proves AVX-512 VNNI; 64 weights are one vector; the load needs no alignment.
+        unsafe {
+            let weights = _mm512_loadu_si512(weights.as_ptr().cast());
+            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(codes as i32), weights)
+        }
+    }
+
     #[inline(always)]
     fn load(self, sums: &[i32; LANES]) -> Self::Sums {
         // SAFETY: `self` proves AVX-512; 16 sums are one vector; the load needs no alignment.

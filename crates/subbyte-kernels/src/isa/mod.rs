@@ -63,6 +63,21 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Runs the algorithm in a copy that is compiled for this instruction set.
     fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>);
 
+    /// Whether there are registers for 24 vectors of sums and some more.
+    const MANY_REGISTERS: bool;
+
+    /// Zeros.
+    fn zero(self) -> Self::Sums;
+
+    /// `sums[o] + Σ codes[i] * weights[4 * o + i]` over four codes, the first in the lowest byte, modulo 2^32. Unless `WIDE`, two
+    /// neighbouring products must fit 16 bits and a sign when added.
+    fn dot4<const WIDE: bool>(
+        self,
+        sums: Self::Sums,
+        codes: u32,
+        weights: &[i8; 4 * LANES],
+    ) -> Self::Sums;
+
     /// Loads sums.
     fn load(self, sums: &[i32; LANES]) -> Self::Sums;
 

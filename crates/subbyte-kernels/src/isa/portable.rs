@@ -20,6 +20,30 @@ impl Isa for Portable {
         algorithm.run(self, job);
     }
 
+    const MANY_REGISTERS: bool = false;
+
+    #[inline(always)]
+    fn zero(self) -> Self::Sums {
+        [0; LANES]
+    }
+
+    #[inline(always)]
+    fn dot4<const WIDE: bool>(
+        self,
+        sums: Self::Sums,
+        codes: u32,
+        weights: &[i8; 4 * LANES],
+    ) -> Self::Sums {
+        let codes = codes.to_le_bytes().map(i32::from);
+        let mut sums = sums;
+        for (sum, w) in sums.iter_mut().zip(weights.as_chunks::<4>().0) {
+            for i in 0..4 {
+                *sum = sum.wrapping_add(codes[i] * i32::from(w[i]));
+            }
+        }
+        sums
+    }
+
     #[inline(always)]
     fn load(self, sums: &[i32; LANES]) -> Self::Sums {
         *sums

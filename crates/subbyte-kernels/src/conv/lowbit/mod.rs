@@ -19,10 +19,10 @@ mod weights;
 
 pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
+pub(crate) use terms::Terms;
 
 use self::{
     rows::{Rows, Scratch},
-    terms::Terms,
     weights::Weights,
 };
 use super::Conv;

@@ -20,17 +20,7 @@ impl Terms {
     /// The terms; `None` where sums may need more than 16 bits, or where no code stands for padding.
     pub fn of(conv: &Conv<'_>, weights: &Weights) -> Option<Self> {
         let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
-        let pad = match conv.window.padding {
-            [0, 0, 0, 0] => 0,
-            _ => {
-                let distance = i64::from(conv.pad) - offset;
-                let code = u8::try_from(distance / step).ok()?;
-                if distance % step != 0 || code > conv.code.max_code() {
-                    return None;
-                }
-                code
-            }
-        };
+        let pad = Self::pad_code(conv)?;
         let per_channel = conv.weights.len() / conv.channels;
         let reach = step * i64::from(conv.code.max_code());
         let (mut low, mut high) = (0, 0);
@@ -59,6 +49,17 @@ impl Terms {
             constants: constants.collect(),
             pad,
         })
+    }
+
+    /// The code that stands for padding; `None` where none does.
+    pub fn pad_code(conv: &Conv<'_>) -> Option<u8> {
+        if conv.window.padding == [0; 4] {
+            return Some(0);
+        }
+        let distance = conv.pad - i32::from(conv.code.offset);
+        let step = i32::from(conv.code.step);
+        let code = u8::try_from(distance / step).ok()?;
+        (distance % step == 0 && code <= conv.code.max_code()).then_some(code)
     }
 
     /// Sums of 16 bits from `S` and the pixel's box sum.
