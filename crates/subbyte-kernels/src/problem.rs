@@ -5,6 +5,7 @@ use crate::isa::{Avx2, Avx512};
 use crate::{
     Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, Level, LinearSums, MaxPool, Mul,
     PixelConv, PixelTable, Prepared, Requant, Slice, SumPool, Upsample,
+    cost::Work,
     isa::{Algorithm, Portable, compiled},
 };
 
@@ -32,6 +33,7 @@ macro_rules! operations {
             $($operation {
                 supports: for<'a> fn(&$problem) -> bool,
                 prepare: for<'a> fn(Level, &$problem) -> Option<Box<dyn Prepared>>,
+                work: for<'a> fn(&$problem) -> Work,
             },)*
         }
 
@@ -51,9 +53,18 @@ macro_rules! operations {
                 }
             }
 
+            pub fn work(&self, problem: &Problem<'_>) -> Option<Work> {
+                match (self, problem) {
+                    $((Entry::$operation { work, .. }, Problem::$operation(problem)) => {
+                        Some(work(problem))
+                    })*
+                    _ => None,
+                }
+            }
+
             pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
                 match (self, problem) {
-                    $((Entry::$operation { supports, prepare }, Problem::$operation(problem)) => {
+                    $((Entry::$operation { supports, prepare, .. }, Problem::$operation(problem)) => {
                         if supports(problem) { prepare(level, problem) } else { None }
                     })*
                     _ => None,
@@ -133,6 +144,11 @@ pub(crate) trait KernelFor<P>: Algorithm + Sized {
     /// Whether it can, on a processor that has its level.
     fn supports(_: &P) -> bool {
         true
+    }
+
+    /// The work of a problem that it supports; nothing where it has no rival.
+    fn work(_: &P) -> Work {
+        Work::default()
     }
 
     /// Packs weights and parameters for a problem that it supports.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Level, Prepared, Problem, add, code_table, conv, linear_sums, max_pool, mul, pixel_conv,
+    Level, Prepared, Problem, Work, add, code_table, conv, linear_sums, max_pool, mul, pixel_conv,
     pixel_table,
     problem::{Entry, KernelFor},
     rearrange, requant, sum_pool,
@@ -50,6 +50,11 @@ impl Kernel {
         levels.find(|&level| level <= limit && level.is_available())
     }
 
+    /// The work that it has with a problem that it supports.
+    pub fn work(&self, problem: &Problem<'_>) -> Work {
+        self.entry.work(problem).unwrap_or_default()
+    }
+
     /// Packs weights and parameters; `None` where the kernel does not support the problem, is not compiled for the level, or the
     /// processor lacks it.
     pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
@@ -61,12 +66,17 @@ impl Kernel {
     }
 }
 
-/// The kernel for a problem and the level to run it at, where no level may be above `limit`: the first line of the registry
-/// that supports it.
+/// The kernel for a problem and the level to run it at, where no level may be above `limit`: the cheapest one by the table of
+/// prices, or the first line of the registry that supports the problem where there is no choice.
 pub fn choose(problem: &Problem<'_>, limit: Level) -> Option<(&'static Kernel, Level)> {
-    REGISTRY.iter().find_map(|kernel| {
+    let candidates = REGISTRY.iter().filter_map(|kernel| {
         let level = kernel.level_within(limit)?;
         kernel.supports(problem).then_some((kernel, level))
+    });
+    // Of equals the first is taken; what has no price is taken last.
+    candidates.min_by_key(|(kernel, level)| {
+        let work = kernel.entry.work(problem).unwrap_or_default();
+        work.cost(kernel.name, *level).unwrap_or(u64::MAX)
     })
 }
 
@@ -79,6 +89,7 @@ macro_rules! kernels {
             entry: Entry::$operation {
                 supports: |problem| <$algorithm as KernelFor<_>>::supports(problem),
                 prepare: |level, problem| <$algorithm as KernelFor<_>>::prepare(level, problem),
+                work: |problem| <$algorithm as KernelFor<_>>::work(problem),
             },
         },)*]
     };

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, rows::Rows};
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, view_mut},
@@ -26,6 +26,15 @@ impl KernelFor<Conv<'_>> for Depthwise {
             && conv.groups == conv.input.channels
             && conv.groups == conv.channels
             && conv.fits_16_bits()
+    }
+
+    fn work(conv: &Conv<'_>) -> Work {
+        let outputs = (conv.output().pixels() * conv.channels.div_ceil(LANES)) as u64;
+        Work {
+            steps: outputs * conv.window.taps() as u64,
+            outputs,
+            inputs: conv.input.elements() as u64,
+        }
     }
 
     fn pack(conv: &Conv<'_>) -> Self {

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, rows::Rows};
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, view_mut},
@@ -40,6 +40,17 @@ impl KernelFor<Conv<'_>> for Dot {
     /// Any convolution whose levels and weights fit 16 bits.
     fn supports(conv: &Conv<'_>) -> bool {
         conv.fits_16_bits()
+    }
+
+    fn work(conv: &Conv<'_>) -> Work {
+        let panels = conv.groups * (conv.channels / conv.groups).div_ceil(LANES);
+        let outputs = (conv.output().pixels() * panels) as u64;
+        let run = conv.window.kernel[1] * conv.group_inputs();
+        Work {
+            steps: outputs * (conv.window.kernel[0] * run.div_ceil(2)) as u64,
+            outputs,
+            inputs: conv.input.elements() as u64,
+        }
     }
 
     fn pack(conv: &Conv<'_>) -> Self {

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, lowbit::Terms};
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Aligned, Block, view_mut},
@@ -44,6 +44,17 @@ impl KernelFor<Conv<'_>> for Dot8 {
         conv.groups == 1
             && Terms::pad_code(conv).is_some()
             && conv.weights.iter().all(|&w| i8::try_from(w).is_ok())
+    }
+
+    fn work(conv: &Conv<'_>) -> Work {
+        let panels = conv.groups * (conv.channels / conv.groups).div_ceil(LANES);
+        let outputs = (conv.output().pixels() * panels) as u64;
+        let run = conv.window.kernel[1] * conv.group_inputs();
+        Work {
+            steps: outputs * (conv.window.kernel[0] * run.div_ceil(4)) as u64,
+            outputs,
+            inputs: conv.input.elements() as u64,
+        }
     }
 
     fn pack(conv: &Conv<'_>) -> Self {

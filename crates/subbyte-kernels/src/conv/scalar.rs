@@ -4,7 +4,7 @@ use subbyte_num::CodeType;
 
 use super::Conv;
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa},
     memory::view_mut,
@@ -26,6 +26,14 @@ pub(crate) struct Scalar {
 }
 
 impl KernelFor<Conv<'_>> for Scalar {
+    fn work(conv: &Conv<'_>) -> Work {
+        Work {
+            steps: conv.macs(),
+            outputs: conv.output().elements() as u64,
+            inputs: 0,
+        }
+    }
+
     fn pack(conv: &Conv<'_>) -> Self {
         Scalar {
             input: conv.input,

@@ -27,7 +27,7 @@ use self::{
 };
 use super::Conv;
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
 };
@@ -39,6 +39,9 @@ const STRIP_PIXELS: usize = 64;
 pub(crate) trait Family: Sized + Send + Sync + 'static {
     /// Whether it takes these weights and codes.
     fn supports(conv: &Conv<'_>, weights: &Weights) -> bool;
+
+    /// Steps for one output pixel and panel.
+    fn steps(conv: &Conv<'_>, weights: &Weights) -> usize;
 
     /// Packs the weights.
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self;
@@ -91,6 +94,16 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
         conv.groups == 1
             && Weights::of(conv)
                 .is_some_and(|w| F::supports(conv, &w) && Terms::of(conv, &w).is_some())
+    }
+
+    fn work(conv: &Conv<'_>) -> Work {
+        let weights = Weights::of(conv).expect("supported");
+        let outputs = conv.output().pixels() * conv.channels.div_ceil(BYTES);
+        Work {
+            steps: (outputs * F::steps(conv, &weights)) as u64,
+            outputs: outputs as u64,
+            inputs: conv.input.elements() as u64,
+        }
     }
 
     fn pack(conv: &Conv<'_>) -> Self {

@@ -33,6 +33,11 @@ impl Family for Popcount {
         weights.bits() == 1 && conv.code.bits <= 2
     }
 
+    fn steps(conv: &Conv<'_>, _: &Weights) -> usize {
+        let words = conv.input.channels.div_ceil(64);
+        conv.window.taps() * words * usize::from(conv.code.bits)
+    }
+
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
         let (inputs, taps) = (conv.input.channels, conv.window.taps());
         let words = inputs.div_ceil(64);

@@ -58,6 +58,11 @@ impl<const ROW: usize> Family for Table<ROW> {
             && Self::largest(conv, weights) * 2 <= usize::from(u8::MAX)
     }
 
+    fn steps(conv: &Conv<'_>, weights: &Weights) -> usize {
+        let together = Self::together(conv, weights);
+        conv.window.taps() * conv.input.channels.div_ceil(together)
+    }
+
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
         let code_bits = u32::from(conv.code.bits);
         let channels = Self::together(conv, weights);

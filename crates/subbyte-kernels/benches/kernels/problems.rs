@@ -1,80 +1,22 @@
-//! Times every kernel of the registry at every level of this processor on typical layers, one thread:
-//! `cargo bench -p subbyte-kernels [-- words]` shows the rows that have all the words (of kernel, level and problem) in them.
+//! Typical layers.
 
-#[path = "../tests/common/mod.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod common;
-
-use std::{
-    hint::black_box,
-    time::{Duration, Instant},
-};
-
-use common::{Bench, Tensor, random::Random};
 use subbyte_kernels::{
     Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, LinearSums, MaxPool, Mul, Part,
-    PixelConv, PixelTable, Problem, REGISTRY, Requant, Slice, SumPool, Upsample, Window,
+    PixelConv, PixelTable, Problem, Requant, Slice, SumPool, Upsample, Window,
 };
 use subbyte_num::CodeType;
 
-/// Time spent on each row of the table; the fastest run counts.
-const PATIENCE: Duration = Duration::from_millis(200);
+use crate::common::{Tensor, random::Random};
 
 const CODE: CodeType = CodeType::unsigned(2);
-
-fn main() {
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with('-'))
-        .collect();
-    println!(
-        "{:<18} {:<9} {:<34} {:>10} {:>8}",
-        "kernel", "level", "problem", "us", "GMAC/s"
-    );
-    for (title, problem, inputs) in &problems(&mut Random(1)) {
-        for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
-            for &level in kernel.levels() {
-                let row = format!("{} {level} {title}", kernel.name());
-                if !words.iter().all(|word| row.contains(word.as_str())) {
-                    continue;
-                }
-                let Some(prepared) = kernel.prepare(level, problem) else {
-                    println!(
-                        "{:<18} {level:<9} skipped, not on this processor",
-                        kernel.name()
-                    );
-                    continue;
-                };
-                let mut bench = Bench::new(problem, &*prepared, inputs);
-                let best = fastest(|| black_box(&mut bench).run(&*prepared));
-                let rate = match problem.macs() {
-                    0 => String::new(),
-                    macs => format!("{:.1}", macs as f64 / best.as_nanos() as f64),
-                };
-                let micros = best.as_nanos() as f64 / 1e3;
-                let name = kernel.name();
-                println!("{name:<18} {level:<9} {title:<34} {micros:>10.1} {rate:>8}");
-            }
-        }
-    }
-}
-
-fn fastest(mut run: impl FnMut()) -> Duration {
-    let (start, mut best) = (Instant::now(), Duration::MAX);
-    while start.elapsed() < PATIENCE {
-        let run_start = Instant::now();
-        run();
-        best = best.min(run_start.elapsed());
-    }
-    best
-}
 
 /// Data that lives as long as the program.
 fn keep<T>(data: Vec<T>) -> &'static [T] {
     data.leak()
 }
 
-fn square(kernel: usize, stride: usize) -> Window {
+/// A square window with the padding that keeps the size.
+pub fn square(kernel: usize, stride: usize) -> Window {
     Window {
         kernel: [kernel; 2],
         stride: [stride; 2],
@@ -111,33 +53,16 @@ fn conv(
     }
 }
 
-type Case = (String, Problem<'static>, Vec<Tensor>);
+/// A title, a problem, its inputs.
+pub type Case = (String, Problem<'static>, Vec<Tensor>);
 
-fn problems(random: &mut Random) -> Vec<Case> {
+/// One or more problems of every operation.
+pub fn all(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    for (bits, inputs, channels, size) in [1, 2].into_iter().flat_map(|bits| {
-        [(64, 56), (128, 28), (256, 14), (512, 7)].map(|(c, size)| (bits, c, c, size))
-    }) {
-        for levels in [2, 4] {
-            let input = Extent::new(inputs, size, size);
-            let code = CodeType::unsigned(bits);
-            let mut problem = conv(random, input, channels, square(3, 1), 1);
-            let count = problem.weights.len();
-            let weights = (0..count)
-                .map(|_| random.pick(&[-3, 3, -1, 1][..levels]))
-                .collect();
-            problem.weights = keep(weights);
-            problem.code = code;
-            let title = format!(
-                "w{}a{bits} 3x3/1 {inputs} -> {channels} at {size}",
-                levels.ilog2()
-            );
-            let codes = Tensor::Codes(
-                (0..input.elements())
-                    .map(|_| random.size(0..=usize::from(code.max_code())) as u8)
-                    .collect(),
-            );
-            cases.push((title, Problem::Conv(problem), vec![codes]));
+    for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
+        let input = Extent::new(channels, size, size);
+        for bits in [[1, 1], [1, 2], [2, 1], [2, 2]] {
+            cases.push(low_bit(random, input, channels, square(3, 1), bits));
         }
     }
     for (inputs, channels, size, kernel, stride) in [
@@ -170,6 +95,37 @@ fn problems(random: &mut Random) -> Vec<Case> {
     first_layers(random, &mut cases);
     others(random, &mut cases);
     cases
+}
+
+/// A convolution of `[weights, codes]` bits.
+pub fn low_bit(
+    random: &mut Random,
+    input: Extent,
+    channels: usize,
+    window: Window,
+    bits: [u8; 2],
+) -> Case {
+    let code = CodeType::unsigned(bits[1]);
+    let mut problem = conv(random, input, channels, window, 1);
+    let most = i64::from(CodeType::unsigned(bits[0]).max_code());
+    let weights = problem
+        .weights
+        .iter()
+        .map(|_| (2 * random.range(0..=most) - most) as i32);
+    problem.weights = keep(weights.collect());
+    problem.code = code;
+    let max = i64::from(code.max_code());
+    let codes = (0..input.elements()).map(|_| random.range(0..=max) as u8);
+    let (kernel, stride) = (window.kernel[0], window.stride[0]);
+    let title = format!(
+        "w{}a{} {kernel}x{kernel}/{stride} {} -> {channels} at {}",
+        bits[0], bits[1], input.channels, input.height
+    );
+    (
+        title,
+        Problem::Conv(problem),
+        vec![Tensor::Codes(codes.collect())],
+    )
 }
 
 fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {

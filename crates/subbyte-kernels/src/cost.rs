@@ -1,0 +1,29 @@
+//! What kernels cost, so that the planner can choose between those that compute the same.
+
+use crate::Level;
+
+/// The work of a kernel for one problem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Innermost steps: one vector of weights or table entries for one pixel.
+    pub steps: u64,
+    /// Vectors of sums that are finished.
+    pub outputs: u64,
+    /// Input codes that are packed.
+    pub inputs: u64,
+}
+
+/// Picoseconds for each part of the [`Work`].
+pub(crate) type Prices = [u64; 3];
+
+impl Work {
+    /// Picoseconds that a kernel takes at a level by the table of prices; `None` where it has no row, having no rival.
+    pub(crate) fn cost(self, kernel: &str, level: Level) -> Option<u64> {
+        let row = TABLE.iter().find(|row| (row.0, row.1) == (kernel, level))?;
+        let [step, output, input] = row.2;
+        Some(self.steps * step + self.outputs * output + self.inputs * input)
+    }
+}
+
+/// Prices as `cargo bench -p subbyte-kernels -- prices` measures them, one class of machines a level.
+const TABLE: &[(&str, Level, Prices)] = &include!("prices.in");
