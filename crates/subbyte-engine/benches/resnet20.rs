@@ -42,6 +42,25 @@ fn main() {
             one.as_secs_f64() * 1e3,
             plan.arena_bytes()
         );
+        let mut times = vec![Duration::MAX; plan.steps().len()];
+        for _ in 0..300 {
+            let mut last = Instant::now();
+            let mut step = 0;
+            let mut show = |node: NodeId, _: subbyte_engine::Observed<'_>| {
+                let now = Instant::now();
+                if node > 0 {
+                    times[step] = times[step].min(now - last);
+                    step += 1;
+                }
+                last = now;
+            };
+            plan.observe(&mut arena, image, &mut show).expect("sizes fit");
+        }
+        for (step, time) in plan.steps().iter().zip(&times) {
+            if let Some(kernel) = step.kernel {
+                println!("    {:8.1} us {:6.1} GMAC/s  {} {}", time.as_nanos() as f64 / 1e3, step.macs as f64 / time.as_nanos() as f64, kernel.name, step.operation);
+            }
+        }
         for threads in [1, 2] {
             let pool = &mut Pool::new(NonZeroUsize::new(threads)).expect("threads start");
             let mut logits = vec![0; BATCH * plan.classes()];

@@ -109,6 +109,8 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
     "conv-table64": Conv by conv::LowBit<conv::Table<64>>, ALL, "one group, weights of 1 to 3 bits, codes of few";
+    "conv-pixels64": Conv by conv::Pixels<64>, ALL, "one group, weights and codes of few bits, few output channels";
+    "conv-pixels16": Conv by conv::Pixels<16>, ALL, "one group, weights and codes of few bits, few output channels";
     "conv-table16": Conv by conv::LowBit<conv::Table<16>>, ALL, "one group, weights of 1 or 2 bits, codes of few";
     "conv-dot8": Conv by conv::Dot8, ALL, "one group, weights of 8 bits";
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";

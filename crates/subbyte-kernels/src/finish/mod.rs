@@ -1,7 +1,9 @@
 //! What a kernel does with its sums before they leave it: keep them, or make codes of them.
 
+mod lanes;
 mod narrow;
 
+pub(crate) use lanes::Lanes;
 pub(crate) use narrow::Narrow;
 
 use alloc::{vec, vec::Vec};

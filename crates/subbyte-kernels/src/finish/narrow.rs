@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 
 use subbyte_num::MulShift;
 
-use super::{Finish, Finisher};
+use super::{Finish, Finisher, lanes::below};
 use crate::{
     isa::{BYTES, Isa},
     memory::Aligned,
@@ -163,9 +163,7 @@ fn pack_thresholds(
     for (channel, &constant) in constants.iter().enumerate() {
         let (panel, lane) = (&mut panels[channel / BYTES], split(channel % BYTES));
         for (row, &threshold) in panel.table.iter_mut().zip(&thresholds[channel * rows..]) {
-            // Sums lie within ±32767: all of them exceed the one end of the range, none the other.
-            let below = i64::from(threshold) - i64::from(constant) - 1;
-            row.0[lane] = below.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+            row.0[lane] = below(threshold, constant);
         }
         if descending[channel] {
             panel.flip.get_or_insert([0; BYTES])[lane] = -1;
@@ -196,15 +194,6 @@ fn pack_multipliers(channels: &[MulShift], constants: &[i32]) -> Option<Vec<Mult
     Some(panels)
 }
 
-/// Codes of the lanes in the order of channels.
-#[inline(always)]
-fn joined(lanes: &[u8; BYTES], codes: &mut [u8; BYTES]) {
-    for (i, pair) in codes.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let (even, odd) = (u16::from(lanes[i]), u16::from(lanes[i + BYTES / 2]));
-        *pair = (even | odd << 8).to_le_bytes();
-    }
-}
-
 impl Thresholds {
     #[inline(always)]
     fn codes<I: Isa>(&self, isa: I, sums: I::Words, max_code: u8, codes: &mut [u8; BYTES]) {
@@ -215,14 +204,14 @@ impl Thresholds {
         match &self.flip {
             None => isa.store_bytes(counts, codes),
             Some(flip) => {
-                let (mut all, mut lanes) = ([0; BYTES], [0; BYTES]);
+                let mut all = [0; BYTES];
                 isa.store_words(counts, &mut all);
-                for ((lane, count), &flip) in lanes.iter_mut().zip(all).zip(flip) {
+                for (count, &flip) in all.iter_mut().zip(flip) {
                     // `count` where flip is 0, `max_code - count` where it is -1.
-                    let flipped = (count ^ flip).wrapping_sub(flip);
-                    *lane = flipped.wrapping_add(i16::from(max_code) & flip) as u8;
+                    let flipped = (*count ^ flip).wrapping_sub(flip);
+                    *count = flipped.wrapping_add(i16::from(max_code) & flip);
                 }
-                joined(&lanes, codes);
+                isa.store_bytes(isa.load_words(&all), codes);
             }
         }
     }
@@ -232,7 +221,7 @@ impl Multipliers {
     #[inline(always)]
     fn codes<I: Isa>(&self, isa: I, sums: I::Words, max_code: u8, codes: &mut [u8; BYTES]) {
         let max_code = i32::from(max_code);
-        let (mut all, mut lanes) = ([0; BYTES], [0; BYTES]);
+        let (mut all, mut lanes) = ([0; BYTES], [0i16; BYTES]);
         isa.store_words(sums, &mut all);
         for (lane, to) in lanes.iter_mut().enumerate() {
             let t = i32::from(all[lane].saturating_add(self.bias[lane]));
@@ -240,8 +229,8 @@ impl Multipliers {
                 .wrapping_mul(i32::from(self.mult[lane]))
                 .wrapping_add(self.add[lane])
                 .wrapping_shr(self.shift[lane]);
-            *to = code.clamp(0, max_code) as u8;
+            *to = code.clamp(0, max_code) as i16;
         }
-        joined(&lanes, codes);
+        isa.store_bytes(isa.load_words(&lanes), codes);
     }
 }

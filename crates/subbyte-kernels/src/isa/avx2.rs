@@ -244,6 +244,17 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn load_words(self, words: &[i16; BYTES]) -> Self::Words {
+        let from = words.as_ptr().cast::<__m256i>();
+        let mut words = self.zero_words();
+        for (i, words) in words.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX2; 64 words are four vectors; the loads need no alignment.
+            unsafe { *words = _mm256_loadu_si256(from.add(i)) };
+        }
+        words
+    }
+
+    #[inline(always)]
     fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
         let to = to.as_mut_ptr().cast::<__m256i>();
         for (i, words) in words.into_iter().enumerate() {

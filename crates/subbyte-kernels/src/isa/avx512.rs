@@ -198,6 +198,13 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn load_words(self, words: &[i16; BYTES]) -> Self::Words {
+        let from = words.as_ptr().cast::<__m512i>();
+        // SAFETY: `self` proves AVX-512; 64 words are two vectors; the loads need no alignment.
+        unsafe { [_mm512_loadu_si512(from), _mm512_loadu_si512(from.add(1))] }
+    }
+
+    #[inline(always)]
     fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
         let to = to.as_mut_ptr().cast::<__m512i>();
         // SAFETY: `self` proves AVX-512; 64 words are two vectors; the stores need no alignment.

@@ -140,6 +140,9 @@ pub trait Isa: Copy + Send + Sync + 'static {
         than: &Aligned<[i16; BYTES]>,
     ) -> Self::Words;
 
+    /// Loads words in split order.
+    fn load_words(self, words: &[i16; BYTES]) -> Self::Words;
+
     /// Stores words in split order.
     fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]);
 

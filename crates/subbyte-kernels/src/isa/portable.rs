@@ -136,6 +136,11 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn load_words(self, words: &[i16; BYTES]) -> Self::Words {
+        *words
+    }
+
+    #[inline(always)]
     fn store_words(self, words: Self::Words, to: &mut [i16; BYTES]) {
         *to = words;
     }

@@ -10,6 +10,7 @@
 //! channels. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
 //! where the sums of all channels lie within a range of that size.
 
+mod pixels;
 mod planar;
 mod popcount;
 mod rows;
@@ -17,6 +18,7 @@ mod table;
 mod terms;
 mod weights;
 
+pub(crate) use pixels::Pixels;
 pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
 pub(crate) use terms::Terms;

@@ -62,7 +62,8 @@ impl Weights {
         }
     }
 
-    fn largest(&self) -> i64 {
+    /// The largest `u`.
+    pub fn largest(&self) -> i64 {
         let last = i64::from(self.levels[self.levels.len() - 1]);
         (last - i64::from(self.least())) / i64::from(self.unit)
     }

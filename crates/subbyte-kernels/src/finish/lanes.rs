@@ -1,0 +1,127 @@
+//! From sums of 16 bits to codes where the lanes of a vector are pixels of one output channel.
+
+use alloc::vec::Vec;
+
+use super::Finish;
+use crate::{
+    isa::{BYTES, Isa},
+    memory::Aligned,
+};
+
+/// What becomes of the sums, one output channel after the other.
+pub(crate) struct Lanes {
+    max_code: u8,
+    channels: Channels,
+}
+
+enum Channels {
+    Thresholds(Vec<Thresholds>),
+    MulShift(Vec<Multiplier>),
+}
+
+struct Thresholds {
+    /// One less than each threshold, in all lanes: codes count what is greater.
+    table: Vec<Aligned<[i16; BYTES]>>,
+    descending: bool,
+}
+
+struct Multiplier {
+    bias: i16,
+    mult: i16,
+    add: i32,
+    shift: u8,
+}
+
+impl Lanes {
+    /// Packs `finish` for sums of 16 bits that lie within ±32767 and lack the constant of their channel; `None` where 16 bits
+    /// lose something.
+    pub fn new(finish: &Finish<'_>, constants: &[i32]) -> Option<Self> {
+        match *finish {
+            Finish::Sums => None,
+            Finish::Thresholds {
+                max_code,
+                thresholds,
+                descending,
+            } => {
+                let own = thresholds.chunks_exact(max_code.into());
+                let channels = own.zip(descending).zip(constants);
+                let channels = channels.map(|((own, &descending), &constant)| Thresholds {
+                    table: own
+                        .iter()
+                        .map(|&t| Aligned([below(t, constant); BYTES]))
+                        .collect(),
+                    descending,
+                });
+                Some(Self {
+                    max_code,
+                    channels: Channels::Thresholds(channels.collect()),
+                })
+            }
+            Finish::MulShift { max_code, channels } => {
+                let channels = channels.iter().zip(constants).map(|(own, &constant)| {
+                    let bias = i64::from(own.bias) + i64::from(constant);
+                    (own.pre == 0).then_some(Multiplier {
+                        bias: i16::try_from(bias).ok()?,
+                        mult: own.mult,
+                        add: own.add,
+                        shift: own.shift,
+                    })
+                });
+                Some(Self {
+                    max_code,
+                    channels: Channels::MulShift(channels.collect::<Option<_>>()?),
+                })
+            }
+        }
+    }
+
+    /// Bytes of packed parameters.
+    pub fn packed_bytes(&self) -> usize {
+        match &self.channels {
+            Channels::Thresholds(channels) => {
+                let tables = channels.iter().map(|own| size_of_val(&own.table[..]));
+                tables.sum()
+            }
+            Channels::MulShift(channels) => size_of_val(&channels[..]),
+        }
+    }
+
+    /// Codes of the pixels of a vector.
+    #[inline(always)]
+    pub fn write<I: Isa>(&self, isa: I, sums: I::Words, channel: usize, codes: &mut [u8; BYTES]) {
+        match &self.channels {
+            Channels::Thresholds(channels) => {
+                let own = &channels[channel];
+                let mut counts = isa.zero_words();
+                for threshold in &own.table {
+                    counts = isa.count_greater(counts, sums, threshold);
+                }
+                if own.descending {
+                    counts = isa.scale_words(counts, -1, self.max_code.into());
+                }
+                isa.store_bytes(counts, codes);
+            }
+            Channels::MulShift(channels) => {
+                let own = &channels[channel];
+                let max_code = i32::from(self.max_code);
+                let (mut all, mut lanes) = ([0; BYTES], [0i16; BYTES]);
+                isa.store_words(sums, &mut all);
+                for (lane, sum) in lanes.iter_mut().zip(all) {
+                    let t = i32::from(sum.saturating_add(own.bias));
+                    let code = t
+                        .wrapping_mul(own.mult.into())
+                        .wrapping_add(own.add)
+                        .wrapping_shr(own.shift.into());
+                    *lane = code.clamp(0, max_code) as i16;
+                }
+                isa.store_bytes(isa.load_words(&lanes), codes);
+            }
+        }
+    }
+}
+
+/// One less than a threshold, of sums that lie within ±32767: all of them exceed the one end of the range, none the other.
+pub(super) fn below(threshold: i32, constant: i32) -> i16 {
+    let below = i64::from(threshold) - i64::from(constant) - 1;
+    below.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
