@@ -54,11 +54,18 @@ fn main() {
                 }
                 last = now;
             };
-            plan.observe(&mut arena, image, &mut show).expect("sizes fit");
+            plan.observe(&mut arena, image, &mut show)
+                .expect("sizes fit");
         }
         for (step, time) in plan.steps().iter().zip(&times) {
             if let Some(kernel) = step.kernel {
-                println!("    {:8.1} us {:6.1} GMAC/s  {} {}", time.as_nanos() as f64 / 1e3, step.macs as f64 / time.as_nanos() as f64, kernel.name, step.operation);
+                println!(
+                    "    {:8.1} us {:6.1} GMAC/s  {} {}",
+                    time.as_nanos() as f64 / 1e3,
+                    step.macs as f64 / time.as_nanos() as f64,
+                    kernel.name,
+                    step.operation
+                );
             }
         }
         for threads in [1, 2] {
