@@ -1,8 +1,11 @@
 //! Times the steps of models: `cargo bench -p subbyte-engine -- FILE.sbm ...`. `SUBBYTE_ISA` sets the level.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
 
-use subbyte_engine::{Observed, Options, Plan};
+use subbyte_engine::{Observed, Options, Plan, Pool};
 use subbyte_model::NodeId;
 
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -13,8 +16,14 @@ fn main() {
         let model = subbyte_model::read(&bytes).expect("a model");
         let plan = Plan::new(&model, Options::default()).expect("the model is valid");
         let mut arena = plan.arena();
+        let kind = std::env::var("IMAGE").unwrap_or_default();
         let image: Vec<u8> = (0..plan.image_bytes())
-            .map(|i| (i * 7919 >> 3) as u8)
+            .map(|i| match &kind[..] {
+                "flat" => 7,
+                "few" => (i * 7919 >> 3) as u8 & 31,
+                "64" => (i * 7919 >> 3) as u8 & 63,
+                _ => (i * 7919 >> 3) as u8,
+            })
             .collect();
         let one = fastest(|| {
             plan.run(&mut arena, &image).expect("sizes fit");
@@ -25,6 +34,24 @@ fn main() {
             one.as_secs_f64() * 1e3,
             plan.arena_bytes()
         );
+        if std::env::var_os("THREADS").is_some() {
+            let threads = NonZeroUsize::new(2).expect("not 0");
+            let mut pool = Pool::new(Some(threads)).expect("threads start");
+            let plan = Plan::new(
+                &model,
+                Options {
+                    threads,
+                    ..Options::default()
+                },
+            )
+            .expect("the model is valid");
+            let mut arena = plan.arena();
+            let two = fastest(|| {
+                plan.run_with(&mut pool, &mut arena, &image)
+                    .expect("sizes fit");
+            });
+            println!("    2 threads: {:.3} ms", two.as_secs_f64() * 1e3);
+        }
         let mut times = vec![Duration::MAX; plan.steps().len()];
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

@@ -22,7 +22,7 @@ pub(crate) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub fn new(tensors: &'a [Tensor], drafts: &[Draft]) -> Self {
+    pub fn new(tensors: &'a [Tensor], drafts: &[Draft], threads: usize) -> Self {
         let mut demands = Demands::default();
         let mut of_node = vec![None; tensors.len()];
         let mut scratch = Vec::with_capacity(drafts.len());
@@ -36,7 +36,9 @@ impl<'a> Layout<'a> {
                 Some(_) => Some(demands.add(bytes(&tensors[node]), step)),
                 None => draft.inputs.first().and_then(|&input| of_node[input]),
             };
-            scratch.push(demands.add(draft.scratch_bytes(), step));
+            // Every part has whole blocks of its own.
+            let blocks = draft.parts(threads) * Block::covering(draft.scratch_bytes());
+            scratch.push(demands.add(blocks * Block::BYTES, step));
         }
         // The logits are read after the last step.
         demands.keep(of_node[tensors.len() - 1], drafts.len());
@@ -69,13 +71,14 @@ impl<'a> Layout<'a> {
     }
 
     /// The steps, each with its places.
-    pub fn work(&self, drafts: Vec<Draft>) -> Vec<Work> {
+    pub fn work(&self, drafts: Vec<Draft>, threads: usize) -> Vec<Work> {
         let steps = drafts.into_iter().zip(&self.scratch);
         let work = steps.map(|(draft, &scratch)| Work {
             node: draft.node(),
             inputs: draft.inputs.iter().map(|&i| self.place(i).region).collect(),
             output: self.place(draft.node()),
             scratch: self.regions[scratch],
+            parts: draft.parts(threads),
             kernel: draft.chosen.map(|chosen| chosen.prepared),
         });
         work.collect()

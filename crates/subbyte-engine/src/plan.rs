@@ -1,5 +1,5 @@
 use alloc::{string::String, vec::Vec};
-use core::fmt;
+use core::{fmt, num::NonZeroUsize};
 
 use subbyte_kernels::{Block, Level};
 use subbyte_model::{Model, NodeId};
@@ -18,6 +18,9 @@ pub struct Options {
     pub level: Option<Level>,
     /// Whether one step may compute several nodes. Off, every node's tensor can be observed. The logits are the same.
     pub fuse: bool,
+    /// Threads among which a step may be shared, by those runs that are given as many; each brings the kernels' working space once
+    /// more. The logits are the same.
+    pub threads: NonZeroUsize,
 }
 
 impl Default for Options {
@@ -25,6 +28,7 @@ impl Default for Options {
         Self {
             level: None,
             fuse: true,
+            threads: NonZeroUsize::MIN,
         }
     }
 }
@@ -55,8 +59,10 @@ pub struct Step {
     pub output_bytes: usize,
     /// Bytes of packed weights and tables.
     pub packed_bytes: usize,
-    /// Bytes of the kernel's working space.
+    /// Bytes of the kernel's working space, for each part.
     pub scratch_bytes: usize,
+    /// Parts that threads may compute at the same time.
+    pub parts: usize,
     /// Multiply-adds of the model that the step stands for.
     pub macs: u64,
 }
@@ -79,14 +85,15 @@ impl Plan {
         let tensors = model.analyse().map_err(PlanError::Model)?;
         let level = Level::resolve(options.level).map_err(PlanError::Level)?;
         let drafts = steps::draft(model, &tensors, level, options.fuse)?;
-        let layout = Layout::new(&tensors, &drafts);
+        let threads = options.threads.get();
+        let layout = Layout::new(&tensors, &drafts, threads);
         Ok(Self {
             level,
-            steps: drafts.iter().map(|d| d.describe(model)).collect(),
+            steps: drafts.iter().map(|d| d.describe(model, threads)).collect(),
             blocks: layout.blocks,
             image: layout.place(0),
             logits: layout.place(tensors.len() - 1),
-            work: layout.work(drafts),
+            work: layout.work(drafts, threads),
         })
     }
 

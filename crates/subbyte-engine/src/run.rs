@@ -63,6 +63,8 @@ pub(crate) struct Work {
     pub inputs: Box<[Region]>,
     pub output: Place,
     pub scratch: Region,
+    /// Parts that threads may compute at the same time.
+    pub parts: usize,
 }
 
 impl Place {
@@ -74,6 +76,11 @@ impl Place {
             Content::Sums => Observed::Sums(&view(blocks)[..self.elements]),
         }
     }
+}
+
+/// Computes a job on this thread.
+pub(crate) fn alone(_: &Work, kernel: &dyn Prepared, job: Job<'_>) {
+    kernel.run(job);
 }
 
 impl Plan {
@@ -96,31 +103,32 @@ impl Plan {
         image: &[u8],
         show: &mut dyn FnMut(NodeId, Observed<'_>),
     ) -> Result<&'a [i32], RunError> {
-        self.check_image(image)?;
+        self.check(arena, image)?;
+        Ok(self.execute(&mut arena.blocks, image, &mut alone, show))
+    }
+
+    pub(crate) fn check(&self, arena: &Arena, image: &[u8]) -> Result<(), RunError> {
+        if image.len() != self.image_bytes() {
+            return Err(RunError::ImageSize {
+                expected: self.image_bytes(),
+                found: image.len(),
+            });
+        }
         if arena.bytes() < self.arena_bytes() {
             return Err(RunError::ArenaSize {
                 expected: self.arena_bytes(),
                 found: arena.bytes(),
             });
         }
-        Ok(self.execute(&mut arena.blocks, image, show))
+        Ok(())
     }
 
-    fn check_image(&self, image: &[u8]) -> Result<(), RunError> {
-        if image.len() == self.image_bytes() {
-            return Ok(());
-        }
-        Err(RunError::ImageSize {
-            expected: self.image_bytes(),
-            found: image.len(),
-        })
-    }
-
-    /// Runs on an image and an arena of the right sizes.
+    /// Runs on an image and an arena of the right sizes; `compute` gets every job.
     pub(crate) fn execute<'a>(
         &self,
         arena: &'a mut [Block],
         image: &[u8],
+        compute: &mut dyn FnMut(&Work, &dyn Prepared, Job<'_>),
         show: &mut dyn FnMut(NodeId, Observed<'_>),
     ) -> &'a [i32] {
         let input = self.image.region;
@@ -128,8 +136,9 @@ impl Plan {
         show(0, self.image.observe(arena));
         for work in &self.work {
             if let Some(kernel) = &work.kernel {
-                let output = work.output.region;
-                kernel.run(Job::new(arena, &work.inputs, output, work.scratch));
+                let (output, rows) = (work.output.region, kernel.split().rows);
+                let job = Job::new(arena, &work.inputs, output, work.scratch, rows);
+                compute(work, &**kernel, job);
             }
             show(work.node, work.output.observe(arena));
         }

@@ -6,62 +6,47 @@ use std::{
     vec::Vec,
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use subbyte_kernels::Block;
+use subbyte_kernels::{Block, Job, Parts, Prepared, Team};
 
-use crate::{Arena, Plan, RunError};
+use crate::{
+    Arena, Plan, RunError,
+    run::{Work, alone},
+};
 
-/// Threads that wait for batches, each with the memory of its runs. One pool may serve several plans in turn.
+/// Threads that wait for images, and the memory of their runs. One pool may serve several plans in turn.
 #[derive(Debug)]
 pub struct Pool {
-    /// `None` where the caller's thread is the only one.
-    pool: Option<ThreadPool>,
-    /// One a thread.
+    team: Team,
+    /// One a thread, for batches.
     arenas: Vec<Mutex<Arena>>,
 }
 
 impl Pool {
-    /// Starts that many threads, or as many as there are processors.
+    /// A pool of that many threads, the caller's included, or of as many as there are processors.
     ///
     /// # Errors
     /// If the operating system refuses.
     pub fn new(threads: Option<NonZeroUsize>) -> Result<Self, RunError> {
         let found = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let threads = threads.unwrap_or_else(found).get();
-        let pool = match threads {
-            1 => None,
-            _ => {
-                let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-                Some(pool.map_err(|error| RunError::Threads {
-                    wanted: threads,
-                    reason: error.to_string(),
-                })?)
-            }
-        };
-        let arenas = (0..threads).map(|_| {
+        let threads = threads.unwrap_or_else(found);
+        let team = Team::new(threads).map_err(|error| RunError::Threads {
+            wanted: threads.get(),
+            reason: error.to_string(),
+        })?;
+        let arenas = (0..threads.get()).map(|_| {
             Mutex::new(Arena {
                 blocks: Block::zeros(0),
             })
         });
         Ok(Self {
-            pool,
+            team,
             arenas: arenas.collect(),
         })
     }
 
     /// Number of threads.
     pub fn threads(&self) -> usize {
-        self.arenas.len()
-    }
-
-    /// Calls `work` once on every thread, with the thread's own arena, and waits for all.
-    fn each_thread(&mut self, work: impl Fn(&mut Arena) + Sync) {
-        match &self.pool {
-            None => work(&mut lock(&self.arenas[0])),
-            Some(pool) => {
-                pool.broadcast(|thread| work(&mut lock(&self.arenas[thread.index()])));
-            }
-        }
+        self.team.members()
     }
 }
 
@@ -71,8 +56,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Plan {
-    /// As [`Plan::run`], with the rows of every step shared among the threads of the pool: one image sooner. The logits are the
-    /// same whatever the number of threads.
+    /// As [`Plan::run`], with the rows of every step shared among the threads of the pool: one image sooner. No more threads take
+    /// part than [`Options::threads`](crate::Options::threads) says. The logits are the same whatever the number of threads.
     ///
     /// # Errors
     /// If the image or the arena has the wrong size.
@@ -82,8 +67,22 @@ impl Plan {
         arena: &'a mut Arena,
         image: &[u8],
     ) -> Result<&'a [i32], RunError> {
-        let _ = pool;
-        self.run(arena, image)
+        self.check(arena, image)?;
+        let team = &mut pool.team;
+        let compute = &mut |work: &Work, kernel: &dyn Prepared, job: Job<'_>| {
+            let parts = work.parts.min(team.members());
+            if parts == 1 {
+                return alone(work, kernel, job);
+            }
+            let parts = Mutex::new(Parts::new(job, kernel.split(), parts));
+            // Whoever comes takes parts until there are none; on the caller's thread alone if nobody else comes.
+            team.run(&|_| {
+                while let Some(part) = next(&parts, Parts::next) {
+                    kernel.run(part);
+                }
+            });
+        };
+        Ok(self.execute(&mut arena.blocks, image, compute, &mut |_, _| {}))
     }
 
     /// The logits `[images][classes]` of `images`, u8 `[images][height][width][colours]`. Each thread takes the next image when it
@@ -112,12 +111,14 @@ impl Plan {
         }
         let images = images.chunks_exact(self.image_bytes());
         let queue = Mutex::new(images.zip(logits.chunks_exact_mut(self.classes())));
-        pool.each_thread(|arena| {
+        let arenas = &pool.arenas;
+        pool.team.run(&|thread| {
+            let arena = &mut *lock(&arenas[thread]);
             if arena.bytes() < self.arena_bytes() {
                 *arena = self.arena();
             }
-            while let Some((image, logits)) = next(&queue) {
-                let found = self.execute(&mut arena.blocks, image, &mut |_, _| {});
+            while let Some((image, logits)) = next(&queue, Iterator::next) {
+                let found = self.execute(&mut arena.blocks, image, &mut alone, &mut |_, _| {});
                 logits.copy_from_slice(found);
             }
         });
@@ -126,6 +127,6 @@ impl Plan {
 }
 
 /// Takes from a queue that several threads share.
-fn next<I: Iterator>(queue: &Mutex<I>) -> Option<I::Item> {
-    lock(queue).next()
+fn next<Q, T>(queue: &Mutex<Q>, take: impl FnOnce(&mut Q) -> Option<T>) -> Option<T> {
+    take(&mut lock(queue))
 }

@@ -2,10 +2,11 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    num::NonZeroUsize,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use subbyte_engine::{Level, Options, Plan};
+use subbyte_engine::{Level, Options, Plan, Pool};
 use subbyte_model::testing::{random_image, random_model};
 
 /// The system's allocator, counted.
@@ -32,18 +33,33 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn runs_allocate_nothing() {
+    let two = NonZeroUsize::new(2).expect("not 0");
+    let mut pool = Pool::new(Some(two)).expect("a thread can be started");
     for seed in 0..100 {
         let model = random_model(seed);
         let image = random_image(&model, seed);
         for level in Level::ALL.iter().copied().filter(|l| l.is_available()) {
             for fuse in [false, true] {
                 let level = Some(level);
-                let plan = Plan::new(&model, Options { level, fuse }).expect("the model is valid");
+                let plan = Plan::new(
+                    &model,
+                    Options {
+                        level,
+                        fuse,
+                        threads: two,
+                    },
+                )
+                .expect("the model is valid");
                 let mut arena = plan.arena();
                 let before = ALLOCATIONS.load(Ordering::Relaxed);
                 let logits = plan.run(&mut arena, &image).expect("sizes fit").len();
                 let after = ALLOCATIONS.load(Ordering::Relaxed);
                 assert_eq!(after - before, 0, "model {seed}, {logits} logits");
+                let before = ALLOCATIONS.load(Ordering::Relaxed);
+                plan.run_with(&mut pool, &mut arena, &image)
+                    .expect("sizes fit");
+                let after = ALLOCATIONS.load(Ordering::Relaxed);
+                assert_eq!(after - before, 0, "model {seed}, two threads");
             }
         }
     }

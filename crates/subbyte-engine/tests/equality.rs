@@ -19,7 +19,15 @@ fn levels() -> Vec<Level> {
 
 fn plan(model: &Model, level: Level, fuse: bool) -> Plan {
     let level = Some(level);
-    Plan::new(model, Options { level, fuse }).expect("the model is valid")
+    Plan::new(
+        model,
+        Options {
+            level,
+            fuse,
+            ..Options::default()
+        },
+    )
+    .expect("the model is valid")
 }
 
 #[test]

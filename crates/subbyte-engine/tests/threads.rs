@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use subbyte_engine::{Options, Plan, Pool, RunError};
+use subbyte_engine::{Level, Options, Plan, Pool, RunError};
 use subbyte_model::{
     reference,
     testing::{random_image, random_model},
@@ -14,7 +14,33 @@ fn pool(threads: usize) -> Pool {
 }
 
 #[test]
-fn logits_do_not_depend_on_the_number_of_threads() {
+fn an_image_that_threads_share_has_the_same_logits() {
+    let mut pools = [pool(1), pool(2), pool(3), pool(5)];
+    let mut shared = 0;
+    for seed in 0..150 {
+        let model = random_model(seed);
+        let image = random_image(&model, seed);
+        let expected = reference::run(&model, &image).expect("the model is valid");
+        for level in Level::ALL.iter().copied().filter(|l| l.is_available()) {
+            let options = Options {
+                level: Some(level),
+                threads: NonZeroUsize::new(3).expect("not 0"),
+                ..Options::default()
+            };
+            let plan = Plan::new(&model, options).expect("the model is valid");
+            shared += plan.steps().iter().filter(|step| step.parts > 1).count();
+            let mut arena = plan.arena();
+            for pool in &mut pools {
+                let logits = plan.run_with(pool, &mut arena, &image);
+                assert_eq!(logits, Ok(&expected[..]), "model {seed} at {level}");
+            }
+        }
+    }
+    assert!(shared > 20, "only {shared} steps were shared");
+}
+
+#[test]
+fn logits_of_a_batch_do_not_depend_on_the_number_of_threads() {
     let mut pools = [pool(1), pool(2), pool(3)];
     for seed in 0..40 {
         let model = random_model(seed);

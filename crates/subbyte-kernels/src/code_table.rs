@@ -1,9 +1,11 @@
 //! Any function of one code.
 
+use alloc::vec::Vec;
+
 use crate::{
     Job, KernelFor,
-    isa::{Algorithm, Isa},
-    memory::view_mut,
+    isa::{Algorithm, BYTES, Isa},
+    memory::Split,
 };
 
 /// Codes -> codes by a table.
@@ -15,6 +17,7 @@ pub struct CodeTable<'a> {
     pub table: &'a [u8],
 }
 
+/// Any table, one code after the other.
 pub(crate) struct Lookup {
     elements: usize,
     table: [u8; 256],
@@ -34,13 +37,85 @@ impl KernelFor<CodeTable<'_>> for Lookup {
 impl Algorithm for Lookup {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
-        let output = &mut view_mut::<u8>(job.output)[..self.elements];
-        for (to, &code) in output.iter_mut().zip(job.inputs.get::<u8>(0)) {
+        let own = self.split().range(&job.rows);
+        let output = &mut job.output[..own.len()];
+        for (to, &code) in output.iter_mut().zip(&job.inputs.get::<u8>(0)[own]) {
             *to = self.table[usize::from(code)];
         }
     }
 
+    fn split(&self) -> Split {
+        Split::codes(self.elements)
+    }
+
     fn packed_bytes(&self) -> usize {
         self.table.len()
+    }
+}
+
+/// Tables that change in few places, such as those that read a stream at low bits: a comparison for every change.
+pub(crate) struct Steps {
+    elements: usize,
+    first: u8,
+    /// From which code on the new code is larger, and by how much, modulo 2^8.
+    changes: Vec<(u8, u8)>,
+}
+
+/// Changes beyond which looking up is faster.
+const MAX_CHANGES: usize = 16;
+
+fn changes(table: &[u8]) -> impl Iterator<Item = (u8, u8)> {
+    let pairs = (1..=u8::MAX).zip(table.windows(2));
+    let changes = pairs.map(|(code, pair)| (code, pair[1].wrapping_sub(pair[0])));
+    changes.filter(|&(_, by)| by != 0)
+}
+
+impl KernelFor<CodeTable<'_>> for Steps {
+    fn supports(problem: &CodeTable<'_>) -> bool {
+        changes(problem.table).count() <= MAX_CHANGES
+    }
+
+    fn pack(problem: &CodeTable<'_>) -> Self {
+        Steps {
+            elements: problem.elements,
+            first: problem.table.first().copied().unwrap_or(0),
+            changes: changes(problem.table).collect(),
+        }
+    }
+}
+
+impl Steps {
+    #[inline(always)]
+    fn codes<const N: usize>(&self, codes: &[u8; N]) -> [u8; N] {
+        let mut new = [self.first; N];
+        for &(from, by) in &self.changes {
+            for (new, &code) in new.iter_mut().zip(codes) {
+                *new = new.wrapping_add(if code >= from { by } else { 0 });
+            }
+        }
+        new
+    }
+}
+
+impl Algorithm for Steps {
+    #[inline(always)]
+    fn run<I: Isa>(&self, _: I, job: Job<'_>) {
+        let own = self.split().range(&job.rows);
+        let (whole, rest) = job.output[..own.len()].as_chunks_mut::<BYTES>();
+        let (codes, last) = job.inputs.get::<u8>(0)[own].as_chunks::<BYTES>();
+        for (to, codes) in whole.iter_mut().zip(codes) {
+            *to = self.codes(codes);
+        }
+        for (to, &code) in rest.iter_mut().zip(last) {
+            [*to] = self.codes(&[code]);
+        }
+    }
+
+    fn split(&self) -> Split {
+        Split::codes(self.elements)
+    }
+
+    fn packed_bytes(&self) -> usize {
+        size_of_val(&self.changes[..])
     }
 }

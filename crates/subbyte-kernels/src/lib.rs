@@ -36,6 +36,8 @@ mod rearrange;
 mod registry;
 mod requant;
 mod sum_pool;
+#[cfg(feature = "std")]
+mod team;
 mod window;
 
 pub use add::Add;
@@ -48,7 +50,7 @@ pub use isa::Prepared;
 pub use level::{LEVEL_VARIABLE, Level, LevelError};
 pub use linear_sums::LinearSums;
 pub use max_pool::MaxPool;
-pub use memory::{Block, Job, Region};
+pub use memory::{Block, Job, Parts, Region, Split};
 pub use mul::Mul;
 pub use pixel_conv::PixelConv;
 pub use pixel_table::PixelTable;
@@ -57,6 +59,8 @@ pub use rearrange::{Channels, Flatten, Part, Slice, Upsample};
 pub use registry::{Kernel, REGISTRY, choose};
 pub use requant::Requant;
 pub use sum_pool::SumPool;
+#[cfg(feature = "std")]
+pub use team::Team;
 pub use window::Window;
 
 pub(crate) use problem::KernelFor;

@@ -2,8 +2,8 @@
 
 use crate::{
     Extent, Job, KernelFor, Window,
-    isa::{Algorithm, Isa},
-    memory::view_mut,
+    isa::{Algorithm, BYTES, Isa},
+    memory::Split,
 };
 
 /// Codes -> codes of the same type; padding never wins.
@@ -34,22 +34,41 @@ impl Algorithm for MaxPool {
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let (extent, channels) = (self.output(), self.input.channels);
         let input = job.inputs.get::<u8>(0);
-        let output = &mut view_mut::<u8>(job.output)[..extent.elements()];
-        for (y, row) in output.chunks_exact_mut(extent.row()).enumerate() {
+        for (y, row) in job.rows.zip(job.output.chunks_exact_mut(extent.row())) {
+            let rows = self.window.rows(self.input, y);
             for (x, to) in row.chunks_exact_mut(channels).enumerate() {
-                // Codes rise with their levels, and 0 is the smallest one.
-                to.fill(0);
                 let columns = self.window.columns(self.input, x);
-                for y in self.window.rows(self.input, y) {
-                    let run =
-                        &input[self.input.index(0, y, columns.start)..][..columns.len() * channels];
-                    for pixel in run.chunks_exact(channels) {
-                        for (to, &code) in to.iter_mut().zip(pixel) {
+                // Codes rise with their levels, and 0 is the smallest one.
+                let seen =
+                    |y: usize, x: usize, first: usize| &input[self.input.index(first, y, x)..];
+                let (whole, rest) = to.as_chunks_mut::<BYTES>();
+                let beyond = whole.len() * BYTES;
+                for (i, to) in whole.iter_mut().enumerate() {
+                    let mut largest = [0; BYTES];
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let codes: &[u8; BYTES] =
+                                seen(y, x, i * BYTES).first_chunk().expect("whole vectors");
+                            for (largest, &code) in largest.iter_mut().zip(codes) {
+                                *largest = code.max(*largest);
+                            }
+                        }
+                    }
+                    *to = largest;
+                }
+                rest.fill(0);
+                for y in rows.clone() {
+                    for x in columns.clone() {
+                        for (to, &code) in rest.iter_mut().zip(seen(y, x, beyond)) {
                             *to = code.max(*to);
                         }
                     }
                 }
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output(), 1)
     }
 }

@@ -1,6 +1,9 @@
 //! The memory that kernels work in: blocks of one cache line, seen as bytes, 16-bit or 32-bit integers.
 
 use alloc::{boxed::Box, vec};
+use core::ops::Range;
+
+use crate::Extent;
 
 /// 64 bytes on a 64-byte boundary, the unit in which arenas are laid out.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ impl Block {
 /// A value on a 64-byte boundary, so that none of its vectors crosses a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Aligned<T>(pub T);
+pub struct Aligned<T>(pub T);
 
 mod sealed {
     pub trait Sealed {}
@@ -78,16 +81,136 @@ impl Region {
     }
 }
 
+/// Bytes of sums as sums.
+///
+/// # Panics
+/// If the bytes do not begin on a boundary of sums.
+pub fn sums_mut(bytes: &mut [u8]) -> &mut [i32] {
+    // SAFETY: every bit pattern is an integer, and its bytes are initialised.
+    let (before, sums, _) = unsafe { bytes.align_to_mut() };
+    assert!(before.is_empty(), "sums begin on their boundary");
+    sums
+}
+
+/// How the output of a kernel can be divided: rows of equal size, each computed from the inputs without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Number of rows; 1 where the output is of one piece.
+    pub rows: usize,
+    /// Bytes of a row.
+    pub row_bytes: usize,
+}
+
+impl Split {
+    /// Of one piece.
+    pub const WHOLE: Split = Split {
+        rows: 1,
+        row_bytes: 0,
+    };
+
+    /// The rows of a tensor.
+    pub const fn rows(extent: Extent, element_bytes: usize) -> Self {
+        Self {
+            rows: extent.height,
+            row_bytes: extent.row() * element_bytes,
+        }
+    }
+
+    /// Pixels of one row each.
+    pub const fn pixels(pixels: usize, pixel_bytes: usize) -> Self {
+        Self {
+            rows: pixels,
+            row_bytes: pixel_bytes,
+        }
+    }
+
+    /// Bytes of rows within the whole output.
+    pub const fn range(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start * self.row_bytes..rows.end * self.row_bytes
+    }
+
+    /// Runs of codes, where these fill blocks.
+    pub const fn codes(elements: usize) -> Self {
+        match elements % Block::BYTES {
+            0 => Self {
+                rows: elements / Block::BYTES,
+                row_bytes: Block::BYTES,
+            },
+            _ => Self {
+                rows: 1,
+                row_bytes: elements,
+            },
+        }
+    }
+}
+
 /// The memory of one kernel call: tensors to read, the tensor to write, space to work in. Rests of the last block of a tensor
 /// hold anything.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// Tensors to read.
     pub inputs: Inputs<'a>,
-    /// The tensor to write.
-    pub output: &'a mut [Block],
+    /// Rows to compute, in the sense of the kernel's [`Split`].
+    pub rows: Range<usize>,
+    /// These rows of the tensor to write; bytes beyond them are left alone or hold anything afterwards.
+    pub output: &'a mut [u8],
     /// Space of the kernel's own; holds anything at the start.
     pub scratch: &'a mut [Block],
+}
+
+/// A [`Job`] in parts that different threads may do at the same time.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// What is left.
+    job: Job<'a>,
+    left: usize,
+    row_bytes: usize,
+    scratch_blocks: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Divides a job of a kernel into at most that many parts, each with the same share of the working space.
+    pub fn new(job: Job<'a>, split: Split, parts: usize) -> Self {
+        let left = parts.clamp(1, split.rows);
+        Self {
+            scratch_blocks: job.scratch.len() / left,
+            job,
+            left,
+            row_bytes: split.row_bytes,
+        }
+    }
+
+    /// The next part; `None` after the last one.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the parts borrow nothing of this"
+    )]
+    pub fn next(&mut self) -> Option<Job<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        let job = &mut self.job;
+        let rows = job.rows.len().div_ceil(self.left);
+        self.left -= 1;
+        let own = job.rows.start..job.rows.start + rows;
+        job.rows.start = own.end;
+        let bytes = match self.left {
+            0 => job.output.len(),
+            _ => own.len() * self.row_bytes,
+        };
+        let output = core::mem::take(&mut job.output);
+        let (output, rest) = output.split_at_mut(bytes);
+        job.output = rest;
+        let scratch = core::mem::take(&mut job.scratch);
+        let (scratch, rest) = scratch.split_at_mut(self.scratch_blocks);
+        job.scratch = rest;
+        Some(Job {
+            inputs: job.inputs,
+            rows: own,
+            output,
+            scratch,
+        })
+    }
 }
 
 /// Tensors that a kernel reads.
@@ -99,7 +222,7 @@ pub struct Inputs<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// Splits `arena` for a call.
+    /// Splits `arena` for a call that computes `rows` rows.
     ///
     /// # Panics
     /// If the output, the scratch space and the inputs are not within the arena, or if the first two overlap each other or an
@@ -109,6 +232,7 @@ impl<'a> Job<'a> {
         inputs: &'a [Region],
         output: Region,
         scratch: Region,
+        rows: usize,
     ) -> Self {
         // Empty scratch space lies anywhere; beside the output it splits nothing.
         let scratch = match scratch.len {
@@ -139,7 +263,8 @@ impl<'a> Job<'a> {
                 regions: inputs,
                 pieces,
             },
-            output,
+            rows: 0..rows,
+            output: view_mut(output),
             scratch,
         }
     }
@@ -193,15 +318,42 @@ mod tests {
             (region(2, 2), region(3, 0)),
         ] {
             let mut copy = arena.clone();
-            let job = Job::new(&mut copy, &inputs, output, scratch);
-            assert_eq!(view::<u8>(job.output)[0] as usize, output.start);
+            let job = Job::new(&mut copy, &inputs, output, scratch, 1);
+            assert_eq!(job.output[0] as usize, output.start);
             assert_eq!(
                 (job.output.len(), job.scratch.len()),
-                (output.len, scratch.len)
+                (output.len * Block::BYTES, scratch.len)
             );
             assert_eq!(job.inputs.get::<u8>(0)[64], 1);
             assert_eq!(job.inputs.get::<u8>(1)[..], [4; 64]);
             assert_eq!(job.inputs.get::<i32>(2)[..], [0x0909_0909; 16]);
+        }
+    }
+
+    #[test]
+    fn parts_cover_all_rows_once_and_share_the_working_space() {
+        for (rows, parts) in [(1, 4), (7, 2), (7, 3), (3, 8), (64, 5)] {
+            let mut arena = Block::zeros(20);
+            let split = Split {
+                rows,
+                row_bytes: 12,
+            };
+            let (output, scratch) = (region(0, 12), region(12, 8));
+            let job = Job::new(&mut arena, &[], output, scratch, rows);
+            let mut parts = Parts::new(job, split, parts);
+            let (mut next, mut sizes) = (0, vec![]);
+            while let Some(part) = parts.next() {
+                assert_eq!(part.rows.start, next);
+                next = part.rows.end;
+                for byte in &mut part.output[..12 * part.rows.len()] {
+                    *byte += 1;
+                }
+                sizes.push(part.scratch.len());
+            }
+            assert_eq!(next, rows);
+            assert!(sizes.iter().all(|&size| size == 8 / sizes.len()));
+            let bytes = &view::<u8>(&arena)[..12 * rows];
+            assert!(bytes.iter().all(|&times| times == 1));
         }
     }
 }

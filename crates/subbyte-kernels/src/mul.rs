@@ -6,7 +6,7 @@ use crate::{
     Extent, Finish, Job, KernelFor,
     finish::Finisher,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::{Split, view_mut},
 };
 
 /// Two code tensors of equal channels -> sums or codes: levels are multiplied; a side of height and width 1 is spread over the
@@ -66,13 +66,13 @@ impl Algorithm for Product {
         let ((left_extent, left_code), (right_extent, right_code)) = (self.left, self.right);
         let (left, right) = (job.inputs.get::<u8>(0), job.inputs.get::<u8>(1));
         let sums = &mut view_mut::<i32>(job.scratch)[..self.finisher.stride()];
-        for i in 0..self.pixels {
+        for (to, i) in job.rows.enumerate() {
             let left = pixel(left, left_extent, i);
             let right = pixel(right, right_extent, i);
             for ((sum, &left), &right) in sums.iter_mut().zip(left).zip(right) {
                 *sum = left_code.level(left).wrapping_mul(right_code.level(right));
             }
-            self.finisher.write(sums, job.output, i);
+            self.finisher.write(sums, job.output, to);
         }
     }
 
@@ -82,5 +82,10 @@ impl Algorithm for Product {
 
     fn packed_bytes(&self) -> usize {
         self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        let channels = self.left.0.channels;
+        Split::pixels(self.pixels, channels * self.finisher.element_bytes())
     }
 }

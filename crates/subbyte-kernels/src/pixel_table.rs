@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::{
     Extent, Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 /// Image -> codes: every colour of a pixel becomes `depth` codes; output channel = colour * depth + d.
@@ -60,10 +60,10 @@ impl Algorithm for Gather {
             depth: self.depth,
             codes: &self.codes,
         };
-        let image = &job.inputs.get::<u8>(0)[..self.input.elements()];
-        let pixels = image.chunks_exact(self.input.channels);
-        let output = view_mut::<u8>(job.output);
-        for (to, pixel) in output.chunks_exact_mut(table.output().channels).zip(pixels) {
+        let colours = self.input.channels;
+        let image = &job.inputs.get::<u8>(0)[job.rows.start * colours..job.rows.end * colours];
+        let output = job.output.chunks_exact_mut(table.output().channels);
+        for (to, pixel) in output.zip(image.chunks_exact(colours)) {
             let colours = to.chunks_exact_mut(self.depth).zip(pixel);
             for (colour, (to, &value)) in colours.enumerate() {
                 to.copy_from_slice(table.lookup(colour, value));
@@ -73,5 +73,9 @@ impl Algorithm for Gather {
 
     fn packed_bytes(&self) -> usize {
         self.codes.len()
+    }
+
+    fn split(&self) -> Split {
+        Split::pixels(self.input.pixels(), self.input.channels * self.depth)
     }
 }

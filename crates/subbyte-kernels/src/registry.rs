@@ -55,6 +55,14 @@ impl Kernel {
         self.entry.work(problem).unwrap_or_default()
     }
 
+    /// Picoseconds that it takes by the table of prices; by the size of the output where it has no rival there.
+    pub fn picoseconds(&self, level: Level, problem: &Problem<'_>) -> u64 {
+        let unpriced = || PRICE_OF_A_BYTE * problem.output_bytes() as u64;
+        self.work(problem)
+            .cost(self.name, level)
+            .unwrap_or_else(unpriced)
+    }
+
     /// Packs weights and parameters; `None` where the kernel does not support the problem, is not compiled for the level, or the
     /// processor lacks it.
     pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
@@ -95,6 +103,9 @@ macro_rules! kernels {
     };
 }
 
+/// Picoseconds for a byte of output of kernels that only go over their inputs; a guess.
+const PRICE_OF_A_BYTE: u64 = 40;
+
 /// Compiled for every level.
 const ALL: &[Level] = Level::ALL;
 /// Compiled once, where wider vectors gain nothing.
@@ -105,6 +116,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "add-unit": Add by add::Unit, ALL, "code types of step 1";
     "add-scalar": Add by add::Add, ONE, "any code types";
     "channels": Channels by rearrange::Copy, ONE, "any";
+    "code-table-steps": CodeTable by code_table::Steps, ALL, "tables of few changes";
     "code-table": CodeTable by code_table::Lookup, ONE, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";

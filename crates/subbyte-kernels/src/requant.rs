@@ -4,7 +4,7 @@ use crate::{
     Finish, Job, KernelFor,
     finish::Finisher,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::{Split, view_mut},
 };
 
 /// Sums -> codes.
@@ -37,7 +37,8 @@ impl KernelFor<Requant<'_>> for Direct {
 impl Algorithm for Direct {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
-        let input = &job.inputs.get::<i32>(0)[..self.pixels * self.channels];
+        let own = job.rows.start * self.channels..job.rows.end * self.channels;
+        let input = &job.inputs.get::<i32>(0)[own];
         let sums = &mut view_mut::<i32>(job.scratch)[..self.finisher.stride()];
         for (i, pixel) in input.chunks_exact(self.channels).enumerate() {
             sums[..self.channels].copy_from_slice(pixel);
@@ -51,5 +52,9 @@ impl Algorithm for Direct {
 
     fn packed_bytes(&self) -> usize {
         self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::pixels(self.pixels, self.channels * self.finisher.element_bytes())
     }
 }

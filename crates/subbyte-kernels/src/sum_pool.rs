@@ -6,7 +6,7 @@ use crate::{
     Extent, Finish, Job, KernelFor, Window,
     finish::Finisher,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::{Split, view_mut},
 };
 
 /// Codes -> sums or codes: levels are added over the window; padding adds nothing.
@@ -66,7 +66,7 @@ impl Algorithm for Pool {
         let input = job.inputs.get::<u8>(0);
         let sums = &mut view_mut::<i32>(job.scratch)[..self.finisher.stride()];
         let (step, offset) = (i32::from(self.code.step), i32::from(self.code.offset));
-        for y in 0..self.output.height {
+        for y in job.rows.clone() {
             let rows = self.window.rows(self.input, y);
             for x in 0..self.output.width {
                 let columns = self.window.columns(self.input, x);
@@ -85,8 +85,8 @@ impl Algorithm for Pool {
                 for sum in sums.iter_mut() {
                     *sum = sum.wrapping_mul(step).wrapping_add(offsets);
                 }
-                self.finisher
-                    .write(sums, job.output, y * self.output.width + x);
+                let pixel = (y - job.rows.start) * self.output.width + x;
+                self.finisher.write(sums, job.output, pixel);
             }
         }
     }
@@ -97,5 +97,9 @@ impl Algorithm for Pool {
 
     fn packed_bytes(&self) -> usize {
         self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

@@ -15,6 +15,9 @@ use subbyte_model::{CodeType, Model, Node, NodeId, Op, Requant, Tensor};
 
 use crate::{PlanError, Step, StepKernel, layout::bytes};
 
+/// Picoseconds of a step from which on a second thread is of use.
+const WORTH_SHARING: u64 = 2_000_000;
+
 /// A step without its place in memory.
 pub(crate) struct Draft {
     /// Nodes that are computed, at least one; the last one's tensor is made.
@@ -32,6 +35,8 @@ pub(crate) struct Chosen {
     kernel: StepKernel,
     operation: &'static str,
     macs: u64,
+    /// What the kernel is expected to take.
+    picoseconds: u64,
 }
 
 impl Draft {
@@ -40,14 +45,24 @@ impl Draft {
         self.nodes[self.nodes.len() - 1]
     }
 
-    /// Bytes of the kernel's working space.
+    /// Parts that `threads` threads may compute at the same time: 1 where sharing costs more than it gains.
+    pub fn parts(&self, threads: usize) -> usize {
+        match &self.chosen {
+            Some(chosen) if chosen.picoseconds >= WORTH_SHARING => {
+                threads.clamp(1, chosen.prepared.split().rows)
+            }
+            _ => 1,
+        }
+    }
+
+    /// Bytes of the kernel's working space for one part.
     pub fn scratch_bytes(&self) -> usize {
         let chosen = self.chosen.as_ref();
         chosen.map_or(0, |chosen| chosen.prepared.scratch_bytes())
     }
 
     /// The step as plans show it.
-    pub fn describe(&self, model: &Model) -> Step {
+    pub fn describe(&self, model: &Model, threads: usize) -> Step {
         let chosen = self.chosen.as_ref();
         let names = self.nodes.iter().map(|&id| model.nodes[id].name.clone());
         Step {
@@ -58,6 +73,7 @@ impl Draft {
             output_bytes: self.output_bytes,
             packed_bytes: chosen.map_or(0, |chosen| chosen.prepared.packed_bytes()),
             scratch_bytes: self.scratch_bytes(),
+            parts: self.parts(threads),
             macs: chosen.map_or(0, |chosen| chosen.macs),
         }
     }
@@ -204,6 +220,7 @@ impl<'m> Planner<'m> {
             },
             operation: problem.operation(),
             macs: problem.macs(),
+            picoseconds: kernel.picoseconds(level, problem),
         };
         let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
         debug_assert_eq!(problem.output_bytes(), bytes(&self.tensors[last]));

@@ -4,7 +4,7 @@ use super::Add;
 use crate::{
     Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 impl KernelFor<Add> for Add {
@@ -16,12 +16,17 @@ impl KernelFor<Add> for Add {
 impl Algorithm for Add {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
-        let output = &mut view_mut::<u8>(job.output)[..self.elements];
-        let left = &job.inputs.get::<u8>(0)[..self.elements];
-        let right = &job.inputs.get::<u8>(1)[..self.elements];
+        let own = self.split().range(&job.rows);
+        let output = &mut job.output[..own.len()];
+        let left = &job.inputs.get::<u8>(0)[own.clone()];
+        let right = &job.inputs.get::<u8>(1)[own];
         for ((to, &left), &right) in output.iter_mut().zip(left).zip(right) {
             let level = self.left.level(left) + self.right.level(right);
             *to = self.code.saturate(level);
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::codes(self.elements)
     }
 }

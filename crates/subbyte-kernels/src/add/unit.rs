@@ -4,7 +4,7 @@ use super::Add;
 use crate::{
     Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 pub(crate) struct Unit {
@@ -36,12 +36,17 @@ impl KernelFor<Add> for Unit {
 impl Algorithm for Unit {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
-        let output = &mut view_mut::<u8>(job.output)[..self.elements];
-        let left = &job.inputs.get::<u8>(0)[..self.elements];
-        let right = &job.inputs.get::<u8>(1)[..self.elements];
+        let own = self.split().range(&job.rows);
+        let output = &mut job.output[..own.len()];
+        let left = &job.inputs.get::<u8>(0)[own.clone()];
+        let right = &job.inputs.get::<u8>(1)[own];
         for ((to, &left), &right) in output.iter_mut().zip(left).zip(right) {
             let sum = i16::from(left) + i16::from(right);
             *to = sum.wrapping_add(self.offset).clamp(0, self.max_code) as u8;
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::codes(self.elements)
     }
 }

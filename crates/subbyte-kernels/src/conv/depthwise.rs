@@ -5,7 +5,7 @@ use crate::{
     Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
-    memory::{Block, view_mut},
+    memory::{Block, Split, view_mut},
 };
 
 /// Depthwise convolution: every channel has its own window, so the vectors run along the channels.
@@ -93,7 +93,7 @@ impl Algorithm for Depthwise {
         let [kernel_h, _] = self.window.kernel;
         let sums = &mut sums[..self.output.width * self.finisher.stride()];
         let mut filled = 0;
-        for y in 0..self.output.height {
+        for y in job.rows.clone() {
             let top = y * self.window.stride[0];
             self.rows
                 .fill(levels, input, filled.max(top), top + kernel_h);
@@ -102,7 +102,8 @@ impl Algorithm for Depthwise {
             for (x, pixel) in pixels.enumerate() {
                 self.pixel(levels, self.rows.slot(top), x, pixel);
             }
-            self.finisher.write(sums, job.output, y * self.output.width);
+            let pixel = (y - job.rows.start) * self.output.width;
+            self.finisher.write(sums, job.output, pixel);
         }
     }
 
@@ -112,5 +113,9 @@ impl Algorithm for Depthwise {
 
     fn packed_bytes(&self) -> usize {
         size_of_val(&self.weights[..]) + size_of_val(&self.bias[..]) + self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
-    memory::{Block, view_mut},
+    memory::{Block, Split, view_mut},
 };
 
 /// Pixels of a tile. With one vector of output channels each, their sums, a vector of weights and an operand fit the 16
@@ -192,8 +192,8 @@ impl Algorithm for Dot {
         let [stride_y, _] = self.window.stride;
         let row_sums = self.output.width * self.finisher.stride();
         let mut filled = 0;
-        for first in (0..self.output.height).step_by(self.strip) {
-            let strip = first..(first + self.strip).min(self.output.height);
+        for first in job.rows.clone().step_by(self.strip) {
+            let strip = first..(first + self.strip).min(job.rows.end);
             let seen = (strip.end - 1) * stride_y + kernel_h;
             self.rows
                 .fill(levels, input, filled.max(first * stride_y), seen);
@@ -212,8 +212,8 @@ impl Algorithm for Dot {
                 }
             }
             let sums = &sums[..strip.len() * row_sums];
-            self.finisher
-                .write(sums, job.output, first * self.output.width);
+            let pixel = (first - job.rows.start) * self.output.width;
+            self.finisher.write(sums, job.output, pixel);
         }
     }
 
@@ -224,5 +224,9 @@ impl Algorithm for Dot {
 
     fn packed_bytes(&self) -> usize {
         size_of_val(&self.weights[..]) + size_of_val(&self.bias[..]) + self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

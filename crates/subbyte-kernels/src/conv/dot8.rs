@@ -5,7 +5,7 @@ use crate::{
     Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
-    memory::{Aligned, Block, view_mut},
+    memory::{Aligned, Block, Split, view_mut},
 };
 
 /// Output pixels that are computed from one pass over the weights, where the image has as many.
@@ -239,8 +239,8 @@ impl Algorithm for Dot8 {
         let (codes, sums) = (view_mut::<u8>(codes), view_mut::<i32>(sums));
         let (slots, row_len) = (self.slots(), self.row_len());
         let mut filled = 0;
-        for first in (0..self.output.height).step_by(self.strip) {
-            let rows = self.strip.min(self.output.height - first);
+        for first in job.rows.clone().step_by(self.strip) {
+            let rows = self.strip.min(job.rows.end - first);
             let stride = self.window.stride[0];
             let seen = (first + rows - 1) * stride + self.window.kernel[0];
             for y in filled.max(first * stride)..seen {
@@ -260,8 +260,8 @@ impl Algorithm for Dot8 {
                 (false, false) => self.strip::<I, 1, false>(isa, strip),
             }
             let sums = &sums[..rows * self.output.width * self.finisher.stride()];
-            self.finisher
-                .write(sums, job.output, first * self.output.width);
+            let pixel = (first - job.rows.start) * self.output.width;
+            self.finisher.write(sums, job.output, pixel);
         }
     }
 
@@ -274,5 +274,9 @@ impl Algorithm for Dot8 {
         size_of_val(&self.weights[..])
             + size_of_val(&self.constants[..])
             + self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Extent, Job, KernelFor, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::{Split, view_mut},
 };
 
 /// Any convolution at all, one multiply-add at a time.
@@ -84,12 +84,12 @@ impl Algorithm for Scalar {
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let input = job.inputs.get::<u8>(0);
         let sums = &mut view_mut::<i32>(job.scratch)[..self.finisher.stride()];
-        for y in 0..self.output.height {
+        for y in job.rows.clone() {
             for x in 0..self.output.width {
                 for (channel, sum) in sums[..self.output.channels].iter_mut().enumerate() {
                     *sum = self.sum(input, channel, y, x);
                 }
-                let pixel = y * self.output.width + x;
+                let pixel = (y - job.rows.start) * self.output.width + x;
                 self.finisher.write(sums, job.output, pixel);
             }
         }
@@ -101,5 +101,9 @@ impl Algorithm for Scalar {
 
     fn packed_bytes(&self) -> usize {
         4 * (self.weights.len() + self.bias.len()) + self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

@@ -10,10 +10,7 @@ use alloc::{vec, vec::Vec};
 
 use subbyte_num::MulShift;
 
-use crate::{
-    isa::LANES,
-    memory::{Block, view_mut},
-};
+use crate::{isa::LANES, memory::sums_mut};
 
 /// How sums leave a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +131,14 @@ impl Finisher {
         self.channels.next_multiple_of(LANES)
     }
 
+    /// Bytes of one element of the result.
+    pub fn element_bytes(&self) -> usize {
+        match &self.form {
+            Form::Sums => 4,
+            Form::Thresholds { .. } | Form::MulShift { .. } => 1,
+        }
+    }
+
     /// Bytes of packed parameters.
     pub fn packed_bytes(&self) -> usize {
         match &self.form {
@@ -145,12 +150,12 @@ impl Finisher {
 
     /// Writes the pixels from `first` on of an output `[pixels][channels]`, from sums `[pixels][stride]`.
     #[inline(always)]
-    pub fn write(&self, sums: &[i32], output: &mut [Block], first: usize) {
+    pub fn write(&self, sums: &[i32], output: &mut [u8], first: usize) {
         let (channels, stride) = (self.channels, self.stride());
         let pixels = sums.len() / stride;
         match &self.form {
             Form::Sums => {
-                let output = &mut view_mut::<i32>(output)[first * channels..][..pixels * channels];
+                let output = &mut sums_mut(output)[first * channels..][..pixels * channels];
                 for (to, from) in output
                     .chunks_exact_mut(channels)
                     .zip(sums.chunks_exact(stride))
@@ -173,10 +178,9 @@ impl Finisher {
         }
     }
 
-    /// Writes the channels from `first` on, a multiple of [`LANES`], of one pixel.
+    /// Writes the channels from `first` on, a multiple of [`LANES`], as the elements of the output from `at` on.
     #[inline(always)]
-    pub fn write_part(&self, sums: &[i32], first: usize, pixel: usize, output: &mut [u8]) {
-        let at = pixel * self.channels + first;
+    pub fn write_part(&self, sums: &[i32], first: usize, at: usize, output: &mut [u8]) {
         match &self.form {
             Form::Sums => {
                 let output = &mut output[4 * at..][..4 * sums.len()];
@@ -206,14 +210,14 @@ impl Finisher {
     fn codes<G>(
         &self,
         sums: &[i32],
-        output: &mut [Block],
+        output: &mut [u8],
         first: usize,
         groups: &[G],
         code: impl Fn(&G, &[i32; LANES]) -> [u8; LANES],
     ) {
         let (channels, stride) = (self.channels, self.stride());
         let pixels = sums.len() / stride;
-        let output = &mut view_mut::<u8>(output)[first * channels..][..pixels * channels];
+        let output = &mut output[first * channels..][..pixels * channels];
         for (to, from) in output
             .chunks_exact_mut(channels)
             .zip(sums.chunks_exact(stride))

@@ -80,6 +80,41 @@ impl Narrow {
         }
     }
 
+    /// As [`Narrow::new`] for panels that hold all channels of several pixels, one pixel after the other.
+    pub fn of_pixels(finish: &Finish<'_>, constants: &[i32], pixels: usize) -> Self {
+        let constants = constants.repeat(pixels);
+        match *finish {
+            Finish::Sums => Self::new(finish, &constants),
+            Finish::Thresholds {
+                max_code,
+                thresholds,
+                descending,
+            } => Self::new(
+                &Finish::Thresholds {
+                    max_code,
+                    thresholds: &thresholds.repeat(pixels),
+                    descending: &descending.repeat(pixels),
+                },
+                &constants,
+            ),
+            Finish::MulShift { max_code, channels } => Self::new(
+                &Finish::MulShift {
+                    max_code,
+                    channels: &channels.repeat(pixels),
+                },
+                &constants,
+            ),
+        }
+    }
+
+    /// Bytes of one element of the result.
+    pub fn element_bytes(&self) -> usize {
+        match &self.form {
+            Form::Thresholds { .. } | Form::MulShift { .. } => 1,
+            Form::Wide { finisher, .. } => finisher.element_bytes(),
+        }
+    }
+
     pub fn packed_bytes(&self) -> usize {
         match &self.form {
             Form::Thresholds { max_code, panels } => {
@@ -93,19 +128,18 @@ impl Narrow {
         }
     }
 
-    /// Writes the output of one pixel in the channels of a panel.
+    /// Writes the output of a panel, whose first element is element `at` of the output.
     #[inline(always)]
     pub fn write<I: Isa>(
         &self,
         isa: I,
         sums: I::Words,
         panel: usize,
-        pixel: usize,
+        at: usize,
         output: &mut [u8],
     ) {
         let first = panel * BYTES;
         let len = BYTES.min(self.channels - first);
-        let at = pixel * self.channels + first;
         let mut codes = [0; BYTES];
         let whole = len == BYTES;
         let to = match output[at..].first_chunk_mut() {
@@ -125,7 +159,7 @@ impl Narrow {
                 let wide: [i32; BYTES] = core::array::from_fn(|channel| {
                     i32::from(narrow[split(channel)]).wrapping_add(constants[channel])
                 });
-                finisher.write_part(&wide[..len], first, pixel, output);
+                finisher.write_part(&wide[..len], first, at, output);
                 return;
             }
         }

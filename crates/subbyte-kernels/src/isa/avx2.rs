@@ -117,6 +117,24 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn join2(self, parts: [&[u8; BYTES / 2]; 2]) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2; a part is one vector; the loads need no alignment.
+        unsafe { parts.map(|part| _mm256_loadu_si256(part.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn join4(self, parts: [&[u8; BYTES / 4]; 4]) -> Self::Bytes {
+        // SAFETY: `self` proves AVX2; a part is half a vector; the loads need no alignment.
+        unsafe {
+            let [a, b, c, d] = parts.map(|part| _mm_loadu_si128(part.as_ptr().cast()));
+            [
+                _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1),
+                _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn zero_bytes(self) -> Self::Bytes {
         // SAFETY: `self` proves AVX2.
         unsafe { [_mm256_setzero_si256(); 2] }

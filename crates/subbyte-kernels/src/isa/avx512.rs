@@ -99,6 +99,26 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn join2(self, parts: [&[u8; BYTES / 2]; 2]) -> Self::Bytes {
+        // SAFETY: `self` proves AVX-512 DQ; a part is half a vector; the loads need no alignment.
+        unsafe {
+            let [low, high] = parts.map(|part| _mm256_loadu_si256(part.as_ptr().cast()));
+            _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)
+        }
+    }
+
+    #[inline(always)]
+    fn join4(self, parts: [&[u8; BYTES / 4]; 4]) -> Self::Bytes {
+        // SAFETY: `self` proves AVX-512; a part is a quarter of a vector; the loads need no alignment.
+        unsafe {
+            let [a, b, c, d] = parts.map(|part| _mm_loadu_si128(part.as_ptr().cast()));
+            let low = _mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1);
+            let high = _mm256_inserti128_si256(_mm256_castsi128_si256(c), d, 1);
+            _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1)
+        }
+    }
+
+    #[inline(always)]
     fn zero_bytes(self) -> Self::Bytes {
         // SAFETY: `self` proves AVX-512.
         unsafe { _mm512_setzero_si512() }

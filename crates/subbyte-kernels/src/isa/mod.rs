@@ -17,7 +17,10 @@ pub use portable::Portable;
 
 use alloc::boxed::Box;
 
-use crate::{Job, Level, memory::Aligned};
+use crate::{
+    Job, Level,
+    memory::{Aligned, Split},
+};
 
 /// Whether the processor has all of these features: found out at run time with the standard library, else as promised by the
 /// build target.
@@ -102,6 +105,26 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Loads bytes.
     fn load_bytes(self, bytes: &[u8; BYTES]) -> Self::Bytes;
 
+    /// Loads bytes from two places.
+    #[inline(always)]
+    fn join2(self, parts: [&[u8; BYTES / 2]; 2]) -> Self::Bytes {
+        let mut bytes = [0; BYTES];
+        for (to, part) in bytes.as_chunks_mut().0.iter_mut().zip(parts) {
+            *to = *part;
+        }
+        self.load_bytes(&bytes)
+    }
+
+    /// Loads bytes from four places.
+    #[inline(always)]
+    fn join4(self, parts: [&[u8; BYTES / 4]; 4]) -> Self::Bytes {
+        let mut bytes = [0; BYTES];
+        for (to, part) in bytes.as_chunks_mut().0.iter_mut().zip(parts) {
+            *to = *part;
+        }
+        self.load_bytes(&bytes)
+    }
+
     /// Zeros.
     fn zero_bytes(self) -> Self::Bytes;
 
@@ -179,7 +202,12 @@ pub trait Algorithm: Send + Sync + 'static {
     /// the copy that [`Isa::enter`] makes.
     fn run<I: Isa>(&self, isa: I, job: Job<'_>);
 
-    /// Bytes of scratch space that a run needs.
+    /// How the output can be divided.
+    fn split(&self) -> Split {
+        Split::WHOLE
+    }
+
+    /// Bytes of scratch space that a run, or a part of one, needs.
     fn scratch_bytes(&self) -> usize {
         0
     }
@@ -198,7 +226,10 @@ pub trait Prepared: Send + Sync {
     /// If a tensor or the scratch space of the job is smaller than the problem needs.
     fn run(&self, job: Job<'_>);
 
-    /// Bytes of scratch space that a run needs.
+    /// How the output can be divided.
+    fn split(&self) -> Split;
+
+    /// Bytes of scratch space that a run, or a part of one, needs.
     fn scratch_bytes(&self) -> usize;
 
     /// Bytes of packed weights and tables.
@@ -213,6 +244,10 @@ struct Compiled<I, A> {
 impl<I: Isa, A: Algorithm> Prepared for Compiled<I, A> {
     fn run(&self, job: Job<'_>) {
         self.isa.enter(&self.algorithm, job);
+    }
+
+    fn split(&self) -> Split {
+        self.algorithm.split()
     }
 
     fn scratch_bytes(&self) -> usize {
@@ -233,7 +268,7 @@ pub(crate) fn compiled<I: Isa>(algorithm: impl Algorithm) -> Option<Box<dyn Prep
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Block, Region, view, view_mut};
+    use crate::memory::{Block, Region, sums_mut, view, view_mut};
 
     /// One vector step over extreme and mixed operands.
     struct Step;
@@ -250,7 +285,7 @@ mod tests {
             let a = [OPERANDS[seed % 6], OPERANDS[seed / 6 % 6]];
             let weights = core::array::from_fn(|i| weight(i / 2, i % 2, seed));
             let start = core::array::from_fn(|lane| lane as i32 - 8);
-            let out = view_mut::<i32>(job.output);
+            let out = sums_mut(job.output);
             let sums = isa.dot(isa.load(&start), a, &weights);
             isa.store(sums, out.first_chunk_mut().expect("one block"));
         }
@@ -266,7 +301,7 @@ mod tests {
             view_mut::<i32>(&mut arena)[0] = seed as i32;
             let inputs = [Region { start: 0, len: 1 }];
             let (output, scratch) = (Region { start: 1, len: 1 }, Region::default());
-            isa.enter(&Step, Job::new(&mut arena, &inputs, output, scratch));
+            isa.enter(&Step, Job::new(&mut arena, &inputs, output, scratch, 1));
             for (lane, &sum) in view::<i32>(&arena[1..]).iter().enumerate() {
                 let product = |i: usize| {
                     let a = i32::from(OPERANDS[if i == 0 { seed % 6 } else { seed / 6 % 6 }]);

@@ -2,44 +2,37 @@
 //!
 //! The entries of a tap and colour are made unsigned by taking the smallest of each output channel away, which goes into the
 //! channel's constant, and are divided by what they have in common. Pixel values that have the same codes share their entries:
-//! tables of few codes stay in the cache.
-
-use alloc::{vec, vec::Vec};
-use core::ops::Range;
+//! tables of few codes stay in the cache. Where there are few output channels, a vector holds those of several pixels.
 
 use super::{PADDING, PixelConv};
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Conv, Extent, Job, KernelFor, Window,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
-    memory::{Aligned, Block, view_mut},
+    memory::{Block, Split, view, view_mut},
 };
+use alloc::{boxed::Box, vec::Vec};
 
-/// Tables of a window beyond this are read one row of the window after the other, each for several rows of the output, so that
-/// what is being read stays in the cache.
-const CACHED_BYTES: usize = 512 << 10;
+/// Output rows for which the tables of a window's row are read at a time, so that these stay in the cache.
+const STRIP: usize = 16;
 
-/// Output rows for which a row of tables is read at a time.
-const STRIP: usize = 8;
-
-/// Output pixels of a tile.
-const TILE: usize = 4;
-
-/// Panels of [`BYTES`] output channels.
+/// Panels of [`BYTES`] output channels, or all channels of several pixels.
 pub(crate) struct Bytes {
     input: Extent,
     output: Extent,
     window: Window,
-    /// Of each colour, the class of every pixel value and of [`PADDING`].
+    /// Pixels of a vector: 1, 2 or 4.
+    pixels: usize,
+    /// Of each colour, where its tables have the entry of every pixel value and of [`PADDING`]: bytes.
     classes: Vec<[u16; PADDING + 1]>,
-    /// Entries of a colour under a tap.
-    entries: usize,
-    /// For each row of the window and each panel, where entries that fit a byte when added end: taps and colours.
-    ends: Vec<Vec<usize>>,
-    /// `[panels][kernel_h][kernel_w][colours][entries]`.
-    tables: Vec<Aligned<[u8; BYTES]>>,
-    /// Rows of the window that are taken at a time.
-    passes: Vec<Range<usize>>,
+    /// Bytes of the table of a colour under a tap.
+    table_bytes: usize,
+    /// Consecutive entries of a window's row that are added before they are widened: 1, 2 or 3.
+    depth: usize,
+    /// Where a row of classes has that of the first output pixel, `[kernel_w][colours]`.
+    offsets: Vec<usize>,
+    /// `[panels][kernel_h][kernel_w][colours][entries]`, entries of `BYTES / pixels` bytes.
+    tables: Box<[Block]>,
     unit: i16,
     middle: i16,
     finish: Narrow,
@@ -132,29 +125,27 @@ fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<
     (classes, firsts)
 }
 
-/// Where to stop adding bytes of consecutive tables, before the sum of any channel can exceed a byte.
-fn ends_of_bytes(tables: &[Aligned<[u8; BYTES]>], entries: usize) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let mut sums = [0; BYTES];
-    for (i, table) in tables.chunks_exact(entries).enumerate() {
-        let most: [u32; BYTES] = core::array::from_fn(|channel| {
-            let values = table.iter().map(|entry| u32::from(entry.0[channel]));
-            values.max().unwrap_or(0)
-        });
-        if sums
-            .iter()
-            .zip(&most)
-            .any(|(sum, most)| sum + most > u32::from(u8::MAX))
-        {
-            ends.push(i);
-            sums = [0; BYTES];
-        }
-        sums.iter_mut()
-            .zip(most)
-            .for_each(|(sum, most)| *sum += most);
-    }
-    ends.push(tables.len() / entries);
-    ends
+/// Longer runs of entries gain nothing over what they cost in code.
+const MAX_DEPTH: usize = 3;
+
+/// Consecutive entries of a window's row, `run` tables long, whose sum fits a byte in every output channel.
+fn depth(fold: &Fold, run: usize) -> usize {
+    let most = fold.values.chunks_exact(fold.entries);
+    let most: Vec<i32> = most
+        .map(|table| table.iter().max().map_or(0, |most| most / fold.unit))
+        .collect();
+    let fits = |depth: &usize| {
+        let mut groups = most.chunks_exact(run).flat_map(|row| row.chunks(*depth));
+        groups.all(|group| group.iter().sum::<i32>() <= i32::from(u8::MAX))
+    };
+    (1..=MAX_DEPTH).rev().find(fits).unwrap_or(1)
+}
+
+/// Pixels whose output channels fill a vector exactly, where an output row has as many; else 1.
+fn pixels(conv: &Conv<'_>) -> usize {
+    let fitting =
+        |pixels: &usize| pixels * conv.channels == BYTES && *pixels <= conv.output().width;
+    [4, 2].into_iter().find(fitting).unwrap_or(1)
 }
 
 fn greatest_common_divisor(a: i32, b: i32) -> i32 {
@@ -175,53 +166,65 @@ impl KernelFor<PixelConv<'_>> for Bytes {
         let fold = Fold::of(problem).expect("supported");
         let conv = &problem.conv;
         let [kernel_h, kernel_w] = conv.window.kernel;
-        let rows = kernel_w * problem.table.input.channels;
-        let panel = kernel_h * rows * fold.entries;
-        let mut tables = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
-        for (channel, values) in fold.values.chunks_exact(panel).enumerate() {
-            let own = &mut tables[channel / BYTES * panel..][..panel];
-            for (entry, &value) in own.iter_mut().zip(values) {
-                entry.0[channel % BYTES] = (value / fold.unit) as u8;
+        let run = kernel_w * problem.table.input.channels;
+        let pixels = pixels(conv);
+        let entry = BYTES / pixels;
+        let table_bytes = fold.entries * entry;
+        let panel = kernel_h * run;
+        let panels = conv.channels.div_ceil(BYTES);
+        let mut tables = Block::zeros(Block::covering(panels * panel * table_bytes));
+        let bytes = view_mut::<u8>(&mut tables);
+        let channels = fold.values.chunks_exact(panel * fold.entries);
+        for (channel, values) in channels.enumerate() {
+            let first = channel / BYTES * panel * table_bytes + channel % entry;
+            for (i, &value) in values.iter().enumerate() {
+                bytes[first + i * entry] = (value / fold.unit) as u8;
             }
         }
-        let ends = tables.chunks_exact(rows * fold.entries);
-        let ends = ends
-            .map(|tables| ends_of_bytes(tables, fold.entries))
-            .collect();
-        let passes = match panel * BYTES {
-            ..=CACHED_BYTES => vec![0..kernel_h],
-            _ => (0..kernel_h).map(|ky| ky..ky + 1).collect(),
+        let depth = depth(&fold, run);
+        let pitch = pitch(problem.table.input, &conv.window);
+        let stride = conv.window.stride[1];
+        let colours = problem.table.input.channels;
+        let offset = |i: usize| {
+            let (kx, colour) = (i / colours, i % colours);
+            (kx % stride * colours + colour) * pitch + kx / stride
         };
+        let mut classes = fold.classes;
+        for class in classes.iter_mut().flatten() {
+            *class *= entry as u16;
+        }
         Bytes {
             input: problem.table.input,
             output: conv.output(),
             window: conv.window,
-            classes: fold.classes,
-            entries: fold.entries,
-            ends,
+            pixels,
+            classes,
+            table_bytes,
+            depth,
+            offsets: (0..run).map(offset).collect(),
             tables,
-            passes,
             unit: fold.unit as i16,
             middle: (fold.highest / 2) as i16,
-            finish: Narrow::new(&conv.finish, &fold.constants),
+            finish: Narrow::of_pixels(&conv.finish, &fold.constants, pixels),
         }
     }
 }
 
+/// Padded columns of one remainder: those that an output column after the other sees under a tap.
+fn pitch(input: Extent, window: &Window) -> usize {
+    let [_, left, _, right] = window.padding;
+    (left + input.width + right).div_ceil(window.stride[1])
+}
+
 impl Bytes {
-    /// Classes of a padded row of pixels.
+    /// Classes of a padded row of pixels, `[stride][colours][pitch]`.
     fn row_len(&self) -> usize {
-        let [_, left, _, right] = self.window.padding;
-        (left + self.input.width + right) * self.input.channels
+        self.window.stride[1] * self.input.channels * pitch(self.input, &self.window)
     }
 
     /// Output rows of a strip.
     fn strip(&self) -> usize {
-        if self.passes.len() == 1 {
-            1
-        } else {
-            STRIP.min(self.output.height)
-        }
+        STRIP.min(self.output.height)
     }
 
     /// Padded rows of pixels that a strip sees.
@@ -237,63 +240,97 @@ impl Bytes {
     /// Puts the classes of padded row `y` into `row`.
     #[inline(always)]
     fn classify(&self, image: &[u8], y: usize, row: &mut [u16]) {
-        let colours = self.input.channels;
+        let (colours, stride) = (self.input.channels, self.window.stride[1]);
         let [top, left, ..] = self.window.padding;
-        for pixel in row.chunks_exact_mut(colours) {
-            for (class, classes) in pixel.iter_mut().zip(&self.classes) {
-                *class = classes[PADDING];
-            }
-        }
-        let Some(y) = y.checked_sub(top).filter(|&y| y < self.input.height) else {
-            return;
-        };
-        let pixels = image[y * self.input.row()..][..self.input.row()].chunks_exact(colours);
-        for (to, from) in row[left * colours..].chunks_exact_mut(colours).zip(pixels) {
-            for ((class, &value), classes) in to.iter_mut().zip(from).zip(&self.classes) {
-                *class = classes[usize::from(value)];
+        let pitch = pitch(self.input, &self.window);
+        let inside = y.checked_sub(top).filter(|&y| y < self.input.height);
+        let pixels = inside.map(|y| &image[y * self.input.row()..][..self.input.row()]);
+        for (plane, row) in row.chunks_exact_mut(pitch).enumerate() {
+            let (phase, colour) = (plane / colours, plane % colours);
+            let classes = &self.classes[colour];
+            row.fill(classes[PADDING]);
+            let Some(pixels) = pixels else { continue };
+            // The first padded column of this remainder that lies within the image.
+            let first = left.saturating_sub(phase).div_ceil(stride);
+            let column = first * stride + phase - left;
+            let values =
+                pixels[(column * colours + colour).min(pixels.len())..].chunks(stride * colours);
+            for (class, values) in row[first..].iter_mut().zip(values) {
+                *class = classes[usize::from(values[0])];
             }
         }
     }
 
-    /// What the rows `pass` of the window add to the sums of `P` output pixels from `(y, x)` on.
+    /// The sums of `D` consecutive entries for the `R` pixels of each of `P` vectors, whose first lies `x` beyond the offsets.
+    ///
+    /// # Safety
+    /// From every offset on there are `x + P * R` classes; `tables` begins with the `D` tables that they belong to.
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(
+    unsafe fn entries<I: Isa, const P: usize, const R: usize, const D: usize>(
         &self,
         isa: I,
-        rows: &[u16],
-        panel: usize,
-        pass: Range<usize>,
-        [y, x]: [usize; 2],
-    ) -> [I::Words; P] {
-        let colours = self.input.channels;
-        let run = self.window.kernel[1] * colours;
-        let step = self.window.stride[1] * colours;
-        let (slots, row_len) = (self.slots(), self.row_len());
-        let mut sums = [isa.zero_sums(); P];
-        for ky in pass {
-            let slot = (y * self.window.stride[0] + ky) % slots;
-            let classes = &rows[slot * row_len + x * step..][..(P - 1) * step + run];
-            let row = panel * self.window.kernel[0] + ky;
-            let tables = &self.tables[row * run * self.entries..][..run * self.entries];
-            let mut first = 0;
-            for &end in &self.ends[row] {
-                let mut bytes = [isa.zero_bytes(); P];
-                for i in first..end {
-                    for p in 0..P {
-                        debug_assert!(usize::from(classes[p * step + i]) < self.entries);
-                        // SAFETY: `i < run`, so that the class lies within what pixel `p` sees, and its entry, as classes are
-                        // less than `entries`, within the table of `i`.
-                        let entry = unsafe {
-                            let class = *classes.get_unchecked(p * step + i);
-                            tables.get_unchecked(i * self.entries + usize::from(class))
-                        };
-                        bytes[p] = isa.add_bytes(bytes[p], isa.load_bytes(&entry.0));
+        classes: *const u16,
+        offsets: &[usize; D],
+        tables: *const u8,
+    ) -> [I::Bytes; P] {
+        let mut bytes = [isa.zero_bytes(); P];
+        for (i, &offset) in offsets.iter().enumerate() {
+            for p in 0..P {
+                // SAFETY: the caller's promises; a class is the place of an entry of `BYTES / R` bytes within its table.
+                let found = unsafe {
+                    let tables = tables.add(i * self.table_bytes);
+                    let classes = classes.add(offset + p * R);
+                    let at = |pixel: usize| tables.add(usize::from(*classes.add(pixel)));
+                    match R {
+                        1 => isa.load_bytes(&*at(0).cast()),
+                        2 => isa.join2([&*at(0).cast(), &*at(1).cast()]),
+                        _ => isa.join4([
+                            &*at(0).cast(),
+                            &*at(1).cast(),
+                            &*at(2).cast(),
+                            &*at(3).cast(),
+                        ]),
                     }
-                }
-                first = end;
+                };
+                bytes[p] = match i {
+                    0 => found,
+                    _ => isa.add_bytes(bytes[p], found),
+                };
+            }
+        }
+        bytes
+    }
+
+    /// What a row of the window adds to the sums of `P` vectors of `R` output pixels from column `x` on.
+    #[inline(always)]
+    fn tile<I: Isa, const P: usize, const R: usize, const D: usize>(
+        &self,
+        isa: I,
+        classes: &[u16],
+        tables: &[u8],
+        x: usize,
+    ) -> [I::Words; P] {
+        debug_assert!(x + P * R <= self.output.width && classes.len() == self.row_len());
+        debug_assert!(tables.len() == self.offsets.len() * self.table_bytes);
+        let mut sums = [isa.zero_sums(); P];
+        let (groups, rest) = self.offsets.as_chunks::<D>();
+        // SAFETY: a row has a class for every output pixel from every offset on; its tables are as many as its offsets.
+        unsafe {
+            let classes = classes.as_ptr().add(x);
+            let mut tables = tables.as_ptr();
+            for offsets in groups {
+                let bytes = self.entries::<I, P, R, D>(isa, classes, offsets, tables);
                 for p in 0..P {
                     sums[p] = isa.add_to_sums(sums[p], bytes[p]);
                 }
+                tables = tables.add(D * self.table_bytes);
+            }
+            for &offset in rest {
+                let bytes = self.entries::<I, P, R, 1>(isa, classes, &[offset], tables);
+                for p in 0..P {
+                    sums[p] = isa.add_to_sums(sums[p], bytes[p]);
+                }
+                tables = tables.add(self.table_bytes);
             }
         }
         let mut words = [isa.zero_words(); P];
@@ -303,37 +340,60 @@ impl Bytes {
         words
     }
 
-    /// Adds pass `i` to a row of output pixels; the last one writes them.
+    /// Adds row `ky` of the window to row `y` of the output; the last one writes it.
     #[inline(always)]
-    fn row<I: Isa, const P: usize>(
+    fn row<I: Isa, const P: usize, const R: usize, const D: usize>(
         &self,
         isa: I,
-        rows: &[u16],
-        [panel, i, y]: [usize; 3],
+        classes: &[u16],
+        [panel, ky, y]: [usize; 3],
         partial: &mut [[i16; BYTES]],
         output: &mut [u8],
     ) {
-        let width = self.output.width;
-        let (first, last) = (i == 0, i + 1 == self.passes.len());
+        let (width, channels) = (self.output.width, self.output.channels);
+        let [kernel_h, _] = self.window.kernel;
+        let (first, last) = (ky == 0, ky + 1 == kernel_h);
+        let row_bytes = self.offsets.len() * self.table_bytes;
+        let tables = &view::<u8>(&self.tables)[(panel * kernel_h + ky) * row_bytes..][..row_bytes];
         let mut next = 0;
         while next < width {
             // The last tile of a row begins early enough to end with the row.
-            let start = next.min(width - P);
-            let words: [I::Words; P] =
-                self.tile(isa, rows, panel, self.passes[i].clone(), [y, start]);
-            for p in next - start..P {
-                let (x, mut words) = (start + p, words[p]);
+            let start = next.min(width - P * R);
+            let words: [I::Words; P] = self.tile::<I, P, R, D>(isa, classes, tables, start);
+            for p in 0..P {
+                let (x, mut words) = (start + p * R, words[p]);
+                // What the tile before has done is not added again.
+                if x + R <= next {
+                    continue;
+                }
                 if !first {
                     words = isa.add_words(words, &partial[x]);
                 }
                 if last {
                     let words = isa.scale_words(words, self.unit, -self.middle);
-                    self.finish.write(isa, words, panel, y * width + x, output);
+                    let at = (y * width + x) * channels + panel * BYTES;
+                    self.finish.write(isa, words, panel, at, output);
                 } else {
                     isa.store_words(words, &mut partial[x]);
                 }
             }
-            next += P;
+            next = start + P * R;
+        }
+    }
+
+    #[inline(always)]
+    fn rows<I: Isa, const R: usize, const D: usize>(
+        &self,
+        isa: I,
+        classes: &[u16],
+        place: [usize; 3],
+        partial: &mut [[i16; BYTES]],
+        output: &mut [u8],
+    ) {
+        match (self.output.width / R, I::MANY_REGISTERS) {
+            (4.., true) => self.row::<I, 4, R, D>(isa, classes, place, partial, output),
+            (2.., false) => self.row::<I, 2, R, D>(isa, classes, place, partial, output),
+            _ => self.row::<I, 1, R, D>(isa, classes, place, partial, output),
         }
     }
 }
@@ -342,31 +402,36 @@ impl Algorithm for Bytes {
     #[inline(always)]
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let image = job.inputs.get::<u8>(0);
-        let output = view_mut::<u8>(job.output);
         let (rows, partial) = job.scratch.split_at_mut(self.blocks());
         let rows = view_mut::<u16>(rows);
         let partial = view_mut::<i16>(partial).as_chunks_mut::<BYTES>().0;
         let (slots, row_len) = (self.slots(), self.row_len());
         let (stride, width) = (self.window.stride[0], self.output.width);
         let mut filled = 0;
-        for first in (0..self.output.height).step_by(self.strip()) {
-            let strip = first..(first + self.strip()).min(self.output.height);
+        for first in job.rows.clone().step_by(self.strip()) {
+            let strip = first..(first + self.strip()).min(job.rows.end);
+            let top = job.rows.start;
+            let output = &mut *job.output;
             let seen = (strip.end - 1) * stride + self.window.kernel[0];
             for y in filled.max(first * stride)..seen {
                 self.classify(image, y, &mut rows[y % slots * row_len..][..row_len]);
             }
             filled = seen;
             for panel in 0..self.output.channels.div_ceil(BYTES) {
-                for i in 0..self.passes.len() {
+                for ky in 0..self.window.kernel[0] {
                     for y in strip.clone() {
-                        let partial = match self.passes.len() {
-                            1 => &mut [],
-                            _ => &mut partial[(y - first) * width..][..width],
-                        };
-                        let place = [panel, i, y];
-                        match width {
-                            ..TILE => self.row::<I, 1>(isa, rows, place, partial, output),
-                            _ => self.row::<I, TILE>(isa, rows, place, partial, output),
+                        let partial = &mut partial[(y - first) * width..][..width];
+                        let slot = (y * stride + ky) % slots;
+                        let classes = &rows[slot * row_len..][..row_len];
+                        let place = [panel, ky, y - top];
+                        match (self.pixels, self.depth) {
+                            (1, 3) => self.rows::<I, 1, 3>(isa, classes, place, partial, output),
+                            (1, 2) => self.rows::<I, 1, 2>(isa, classes, place, partial, output),
+                            (1, _) => self.rows::<I, 1, 1>(isa, classes, place, partial, output),
+                            (2, 3) => self.rows::<I, 2, 3>(isa, classes, place, partial, output),
+                            (2, _) => self.rows::<I, 2, 1>(isa, classes, place, partial, output),
+                            (_, 3) => self.rows::<I, 4, 3>(isa, classes, place, partial, output),
+                            _ => self.rows::<I, 4, 1>(isa, classes, place, partial, output),
                         }
                     }
                 }
@@ -375,14 +440,17 @@ impl Algorithm for Bytes {
     }
 
     fn scratch_bytes(&self) -> usize {
-        let partial = match self.passes.len() {
-            1 => 0,
-            _ => self.strip() * self.output.width * 2 * BYTES,
-        };
-        self.blocks() * Block::BYTES + partial
+        self.blocks() * Block::BYTES + self.strip() * self.output.width * 2 * BYTES
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&self.tables[..]) + size_of_val(&self.classes[..]) + self.finish.packed_bytes()
+        size_of_val(&self.tables[..])
+            + size_of_val(&self.classes[..])
+            + size_of_val(&self.offsets[..])
+            + self.finish.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finish.element_bytes())
     }
 }

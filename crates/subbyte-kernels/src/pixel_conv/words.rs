@@ -10,7 +10,7 @@ use crate::{
     conv::Rows,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
-    memory::{Block, view_mut},
+    memory::{Block, Split, view_mut},
 };
 
 /// Entries of a colour under a tap.
@@ -130,7 +130,7 @@ impl Algorithm for Words {
         let [kernel_h, _] = self.window.kernel;
         let sums = &mut sums[..self.output.width * self.finisher.stride()];
         let mut filled = 0;
-        for y in 0..self.output.height {
+        for y in job.rows.clone() {
             let top = y * self.window.stride[0];
             self.rows
                 .fill(values, image, filled.max(top), top + kernel_h);
@@ -143,7 +143,8 @@ impl Algorithm for Words {
                     pixel.as_chunks_mut().0[panel] = self.pixel(values, slot, x, panel);
                 }
             }
-            self.finisher.write(sums, job.output, y * self.output.width);
+            let pixel = (y - job.rows.start) * self.output.width;
+            self.finisher.write(sums, job.output, pixel);
         }
     }
 
@@ -153,5 +154,9 @@ impl Algorithm for Words {
 
     fn packed_bytes(&self) -> usize {
         size_of_val(&self.tables[..]) + size_of_val(&self.bias[..]) + self.finisher.packed_bytes()
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finisher.element_bytes())
     }
 }

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use crate::{
     Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 /// Code tensors of one height and width -> their channels and constant ones, part after part.
@@ -59,7 +59,7 @@ impl KernelFor<Channels<'_>> for Copy {
 impl Algorithm for Copy {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
-        let output = &mut view_mut::<u8>(job.output)[..self.pixels * self.channels];
+        let output = &mut job.output[..job.rows.len() * self.channels];
         let (mut first, mut input) = (0, 0);
         for &part in &self.parts {
             let own = first..first + part.channels();
@@ -70,7 +70,8 @@ impl Algorithm for Copy {
                     pixels.for_each(|pixel| pixel[own.clone()].fill(code));
                 }
                 Part::Input(channels) => {
-                    let from = job.inputs.get::<u8>(input).chunks_exact(channels);
+                    let from = &job.inputs.get::<u8>(input)[job.rows.start * channels..];
+                    let from = from.chunks_exact(channels);
                     for (pixel, from) in pixels.zip(from) {
                         pixel[own.clone()].copy_from_slice(from);
                     }
@@ -78,5 +79,9 @@ impl Algorithm for Copy {
                 }
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::pixels(self.pixels, self.channels)
     }
 }

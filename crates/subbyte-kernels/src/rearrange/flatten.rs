@@ -1,7 +1,6 @@
 use crate::{
     Extent, Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
 };
 
 /// Codes -> the same codes with the channel slowest and the width fastest.
@@ -21,10 +20,9 @@ impl Algorithm for Flatten {
     #[inline(always)]
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let pixels = self.input.pixels();
-        let output = view_mut::<u8>(job.output);
         let input = job.inputs.get::<u8>(0).chunks_exact(self.input.channels);
         for (i, pixel) in input.take(pixels).enumerate() {
-            for (plane, &code) in output.chunks_exact_mut(pixels).zip(pixel) {
+            for (plane, &code) in job.output.chunks_exact_mut(pixels).zip(pixel) {
                 plane[i] = code;
             }
         }

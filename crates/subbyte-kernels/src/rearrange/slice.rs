@@ -1,7 +1,7 @@
 use crate::{
     Extent, Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 /// Codes -> every `step`-th one of `start..end` along channels, height and width.
@@ -37,8 +37,8 @@ impl Algorithm for Slice {
         let extent = self.output();
         let [first, top, left] = self.start;
         let input = job.inputs.get::<u8>(0);
-        let output = &mut view_mut::<u8>(job.output)[..extent.elements()];
-        for (i, to) in output.chunks_exact_mut(extent.channels).enumerate() {
+        let pixels = job.output.chunks_exact_mut(extent.channels);
+        for (i, to) in job.rows.zip(pixels) {
             let y = top + i / extent.width * self.step[1];
             let x = left + i % extent.width * self.step[2];
             let from = &input[self.input.index(first, y, x)..][..self.end[0] - first];
@@ -50,5 +50,10 @@ impl Algorithm for Slice {
                 }
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        let extent = self.output();
+        Split::pixels(extent.pixels(), extent.channels)
     }
 }

@@ -1,7 +1,7 @@
 use crate::{
     Extent, Job, KernelFor,
     isa::{Algorithm, Isa},
-    memory::view_mut,
+    memory::Split,
 };
 
 /// Codes -> nearest-neighbour resize by whole factors.
@@ -35,8 +35,7 @@ impl Algorithm for Upsample {
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let (extent, channels) = (self.output(), self.input.channels);
         let input = job.inputs.get::<u8>(0);
-        let output = &mut view_mut::<u8>(job.output)[..extent.elements()];
-        for (y, row) in output.chunks_exact_mut(extent.row()).enumerate() {
+        for (y, row) in job.rows.zip(job.output.chunks_exact_mut(extent.row())) {
             let from = &input[y / self.factor[0] * self.input.row()..][..self.input.row()];
             let spread = row.chunks_exact_mut(self.factor[1] * channels);
             for (to, pixel) in spread.zip(from.chunks_exact(channels)) {
@@ -44,5 +43,9 @@ impl Algorithm for Upsample {
                     .for_each(|to| to.copy_from_slice(pixel));
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output(), 1)
     }
 }

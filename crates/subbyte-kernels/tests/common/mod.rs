@@ -5,7 +5,7 @@ pub mod oracle;
 pub mod random;
 
 use subbyte_kernels::{
-    Block, Job, Prepared, Problem, Region,
+    Block, Job, Parts, Prepared, Problem, Region,
     memory::{view, view_mut},
 };
 
@@ -39,6 +39,9 @@ impl Tensor {
     }
 }
 
+/// Parts that a run is divided into, where the kernel can be.
+const PARTS: usize = 3;
+
 /// An arena with inputs in place, for one kernel.
 pub struct Bench {
     pub arena: Box<[Block]>,
@@ -59,7 +62,8 @@ impl Bench {
             region
         };
         let regions: Vec<Region> = inputs.iter().map(|t| place(t.bytes())).collect();
-        let (output, scratch) = (place(problem.output_bytes()), place(kernel.scratch_bytes()));
+        let scratch = Block::covering(kernel.scratch_bytes()) * Block::BYTES;
+        let (output, scratch) = (place(problem.output_bytes()), place(PARTS * scratch));
         let mut arena = Block::zeros(end);
         // Whatever a kernel leaves unwritten or reads beyond its tensors has to show.
         view_mut::<u8>(&mut arena).fill(0xa5);
@@ -79,12 +83,26 @@ impl Bench {
     }
 
     pub fn run(&mut self, kernel: &dyn Prepared) {
-        kernel.run(Job::new(
+        kernel.run(self.job(kernel));
+    }
+
+    /// Runs part after part, as different threads would.
+    pub fn run_in_parts(&mut self, kernel: &dyn Prepared) {
+        let mut parts = Parts::new(self.job(kernel), kernel.split(), PARTS);
+        while let Some(part) = parts.next() {
+            kernel.run(part);
+        }
+    }
+
+    fn job(&mut self, kernel: &dyn Prepared) -> Job<'_> {
+        let rows = kernel.split().rows;
+        Job::new(
             &mut self.arena,
             &self.inputs,
             self.output,
             self.scratch,
-        ));
+            rows,
+        )
     }
 
     /// The output, of the kind that `like` is.

@@ -32,6 +32,7 @@ use crate::{
     Extent, Job, KernelFor, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
+    memory::Split,
 };
 
 /// Output pixels that are computed from one pass over the weights, where the image has as many.
@@ -140,13 +141,13 @@ fn tile_pixels(width: usize, most: usize) -> usize {
 const TILES: [usize; 4] = [7, 4, 2, 1];
 
 impl<F: Family> LowBit<F> {
-    /// A row of output pixels, in the channels of a panel.
+    /// Row `y` of output pixels, in the channels of a panel; the output begins with row `top`.
     #[inline(always)]
     fn row<I: Isa, const P: usize>(
         &self,
         isa: I,
         panel: usize,
-        y: usize,
+        [y, top]: [usize; 2],
         scratch: &Scratch<'_>,
         output: &mut [u8],
     ) {
@@ -163,8 +164,9 @@ impl<F: Family> LowBit<F> {
             let sums: [I::Words; P] = self.family.tile(isa, panel, &taps);
             for p in 0..P {
                 let sums = self.terms.sums(isa, sums[p], boxes[x + p]);
-                let pixel = y * self.output.width + x + p;
-                self.finish.write(isa, sums, panel, pixel, output);
+                let pixel = (y - top) * self.output.width + x + p;
+                let at = pixel * self.output.channels + panel * BYTES;
+                self.finish.write(isa, sums, panel, at, output);
             }
         }
     }
@@ -174,14 +176,15 @@ impl<F: Family> Algorithm for LowBit<F> {
     #[inline(always)]
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let input = job.inputs.get::<u8>(0);
-        let output = crate::memory::view_mut::<u8>(job.output);
+        let output = job.output;
         let mut scratch = self
             .rows
             .scratch(job.scratch, self.strip * self.output.width);
         let tile = tile_pixels(self.output.width, I::TILE);
         let mut filled = 0;
-        for first in (0..self.output.height).step_by(self.strip) {
-            let strip = first..(first + self.strip).min(self.output.height);
+        let top = job.rows.start;
+        for first in job.rows.clone().step_by(self.strip) {
+            let strip = first..(first + self.strip).min(job.rows.end);
             let seen = (strip.end - 1) * self.window.stride[0] + self.window.kernel[0];
             let unseen = filled.max(first * self.window.stride[0])..seen;
             self.rows
@@ -194,14 +197,18 @@ impl<F: Family> Algorithm for LowBit<F> {
             for panel in 0..self.output.channels.div_ceil(BYTES) {
                 for y in strip.clone() {
                     match tile {
-                        7 => self.row::<I, 7>(isa, panel, y, &scratch, output),
-                        4 => self.row::<I, 4>(isa, panel, y, &scratch, output),
-                        2 => self.row::<I, 2>(isa, panel, y, &scratch, output),
-                        _ => self.row::<I, 1>(isa, panel, y, &scratch, output),
+                        7 => self.row::<I, 7>(isa, panel, [y, top], &scratch, output),
+                        4 => self.row::<I, 4>(isa, panel, [y, top], &scratch, output),
+                        2 => self.row::<I, 2>(isa, panel, [y, top], &scratch, output),
+                        _ => self.row::<I, 1>(isa, panel, [y, top], &scratch, output),
                     }
                 }
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, self.finish.element_bytes())
     }
 
     fn scratch_bytes(&self) -> usize {

@@ -2,23 +2,32 @@
 //!
 //! A vector holds one byte of codes of [`BYTES`] neighbouring pixels, so that no lane is idle where there are few output
 //! channels. Padded rows lie one behind the other: a vector runs on from one row to the next, and what it computes for the
-//! padding between them is not written. Box sums are one more output channel, whose weights are all 1.
+//! padding between them is not written. Weights keep their signs: what makes the entries of a table row unsigned depends on its
+//! weights alone and is a constant of each output channel.
 
 use alloc::{boxed::Box, vec, vec::Vec};
+use core::ops::Range;
 
-use super::{planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
+use super::{
+    planar::{PIXELS, Planar},
+    rows::SLACK,
+    terms::Terms,
+    weights::Weights,
+};
+use subbyte_num::CodeType;
+
 use crate::{
     Conv, Extent, Job, KernelFor, Window, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
-    memory::{Aligned, Block, view_mut},
+    memory::{Aligned, Block, Split, view_mut},
 };
 
 /// Output channels whose codes are transposed at a time.
 const CHANNELS: usize = 16;
 
-/// The table rows of box sums begin here; those of weights end before.
-const ONES: usize = 128;
+/// Table rows of groups that lack a channel begin here; those of whole groups end before.
+const LACKING: usize = 128;
 
 /// Tables of `ROW` entries, 16 or 64.
 pub(crate) struct Pixels<const ROW: usize> {
@@ -32,44 +41,119 @@ pub(crate) struct Pixels<const ROW: usize> {
     offsets: Vec<usize>,
     /// `[channels / CHANNELS][taps and groups]`: the table rows of as many output channels.
     weights: Vec<[u8; CHANNELS]>,
-    /// The table rows of box sums, `[taps and groups]`.
-    ones: Vec<u8>,
     rows: Box<Aligned<[[u8; ROW]; 256]>>,
-    terms: Terms,
+    /// The code that stands for padding.
+    pad: u8,
+    unit: i16,
+    middle: i16,
     lanes: Lanes,
 }
 
-/// Input channels that fit an index of codes and a byte of weights.
-fn together(row: usize, conv: &Conv<'_>, weights: &Weights) -> usize {
-    let by_codes = row.ilog2() / u32::from(conv.code.bits);
-    let by_weights = ONES.ilog2() / weights.bits();
-    match by_codes.min(by_weights) as usize {
-        5 => 4,
-        channels => channels.min(6),
+/// How products are looked up and what the sums lack.
+struct Tables<'a> {
+    weights: &'a Weights,
+    code: CodeType,
+    /// Input channels of a group.
+    together: usize,
+    /// Greatest common divisor of the weights.
+    unit: i32,
+}
+
+impl<'a> Tables<'a> {
+    /// `None` where no group fits an index of `index_bits`.
+    fn new(conv: &Conv<'_>, weights: &'a Weights, index_bits: u32) -> Option<Self> {
+        let by_codes = index_bits / u32::from(conv.code.bits);
+        let by_weights = LACKING.ilog2() / weights.bits();
+        let together = match by_codes.min(by_weights) as usize {
+            0 => return None,
+            5 => 4,
+            channels => channels.min(6),
+        };
+        Some(Self {
+            weights,
+            code: conv.code,
+            together,
+            unit: weights.common_divisor(),
+        })
+    }
+
+    /// Levels of the weights of a combination, one for each of `slots` channels.
+    fn levels(&self, combination: usize, slots: usize) -> impl Iterator<Item = i32> {
+        let bits = self.weights.bits();
+        (0..slots as u32).map(move |slot| {
+            let index = combination >> (slot * bits) & ((1 << bits) - 1);
+            self.weights.level(index as u8).unwrap_or(0)
+        })
+    }
+
+    /// The smallest sum of products of weights with codes.
+    fn least(&self, levels: impl Iterator<Item = i32>) -> i32 {
+        i32::from(self.code.max_code()) * levels.map(|level| level.min(0)).sum::<i32>()
+    }
+
+    /// The largest entry of a table row.
+    fn largest(&self) -> i32 {
+        let (low, high) = self.weights.range();
+        let widest = low.abs().max(high.abs()) / self.unit;
+        widest * i32::from(self.code.max_code()) * self.together as i32
     }
 }
 
-fn largest(row: usize, conv: &Conv<'_>, weights: &Weights) -> usize {
-    let products = weights.largest() as usize * usize::from(conv.code.max_code());
-    products * together(row, conv, weights)
+/// What turns sums of table entries into those of the convolution: `sum = unit * entries - middle + constant[channel]`, of which
+/// all but the constant fits 16 bits and a sign.
+struct Constants {
+    unit: i16,
+    middle: i16,
+    constants: Vec<i32>,
+}
+
+impl Constants {
+    /// `None` where sums may need more than 16 bits.
+    fn new(conv: &Conv<'_>, tables: &Tables<'_>) -> Option<Self> {
+        let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
+        let reach = step * i64::from(conv.code.max_code());
+        let per_channel = conv.weights.len() / conv.channels;
+        let own = conv.weights.chunks_exact(per_channel);
+        let range = |own: &[i32]| own.iter().map(|w| i64::from(w.abs())).sum::<i64>() * reach;
+        let widest = own.clone().map(range).max()?;
+        // One value below the lowest sum stays free, so that a threshold can be there.
+        if widest >= i64::from(u16::MAX) {
+            return None;
+        }
+        let middle = (widest + 1) / 2;
+        let constants = own.enumerate().map(|(channel, own)| {
+            let least: i64 = own.iter().map(|&w| i64::from(w.min(0))).sum();
+            let total: i64 = own.iter().map(|&w| i64::from(w)).sum();
+            (middle + reach * least + offset * total + i64::from(conv.bias(channel))) as i32
+        });
+        Some(Self {
+            unit: i16::try_from(step * i64::from(tables.unit)).ok()?,
+            middle: middle as i16,
+            constants: constants.collect(),
+        })
+    }
 }
 
 impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
     fn supports(conv: &Conv<'_>) -> bool {
+        let fits = |weights: &Weights| {
+            let tables = Tables::new(conv, weights, ROW.ilog2())?;
+            // Below two sums a byte, adding in bytes gains nothing.
+            let byte = tables.largest() * 2 <= i32::from(u8::MAX);
+            let constants = Constants::new(conv, &tables)?.constants;
+            Lanes::new(&conv.finish, &constants).filter(|_| byte)
+        };
         conv.groups == 1
-            && Weights::of(conv).is_some_and(|weights| {
-                together(ROW, conv, &weights) > 0
-                    && largest(ROW, conv, &weights) * 2 <= usize::from(u8::MAX)
-                    && Terms::of(conv, &weights)
-                        .is_some_and(|terms| Lanes::new(&conv.finish, &terms.constants).is_some())
-            })
+            && Terms::pad_code(conv).is_some()
+            && Weights::of(conv).is_some_and(|weights| fits(&weights).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
         let weights = Weights::of(conv).expect("supported");
-        let groups = conv.input.channels.div_ceil(together(ROW, conv, &weights));
+        let tables = Tables::new(conv, &weights, ROW.ilog2()).expect("supported");
+        let groups = conv.input.channels.div_ceil(tables.together);
         let shape = Shape::of(conv.input, &conv.window);
-        let vectors = shape.positions(conv.output()).div_ceil(BYTES) * (conv.channels + 1);
+        let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
         Work {
             steps: (vectors * conv.window.taps() * groups) as u64,
             outputs: vectors as u64,
@@ -79,28 +163,34 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
 
     fn pack(conv: &Conv<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
-        let terms = Terms::of(conv, &weights).expect("supported");
-        let channels = together(ROW, conv, &weights);
-        let layout = Planar::new(conv, channels);
+        let tables = Tables::new(conv, &weights, ROW.ilog2()).expect("supported");
+        let Constants {
+            unit,
+            middle,
+            constants,
+        } = Constants::new(conv, &tables).expect("supported");
+        let channels = tables.together;
+        let shape = Shape::of(conv.input, &conv.window);
+        let layout = Planar::new(conv, channels).with_pitch(shape.plane());
         let (groups, inputs) = (layout.groups, conv.input.channels);
         let [kernel_h, kernel_w] = conv.window.kernel;
-        let shape = Shape::of(conv.input, &conv.window);
-        let steps = kernel_h * kernel_w * groups;
-        let mut offsets = Vec::with_capacity(steps);
-        let mut ones = Vec::with_capacity(steps);
-        for tap in 0..kernel_h * kernel_w {
-            for group in 0..groups {
-                offsets.push(shape.offset(groups, tap / kernel_w, tap % kernel_w, group));
-                let slots = (0..channels).filter(|slot| slot * groups + group < inputs);
-                ones.push((ONES + slots.count()) as u8);
-            }
-        }
-        let mut packed = vec![[0; CHANNELS]; conv.channels.div_ceil(CHANNELS) * steps];
+        let taps = kernel_h * kernel_w;
+        let steps = taps * groups;
+        let places = (0..taps).flat_map(|tap| (0..groups).map(move |group| (tap, group)));
+        let offsets =
+            places.map(|(tap, group)| shape.offset(groups, tap / kernel_w, tap % kernel_w, group));
+        // Channel `slot * groups + group` is in slot `slot` of its group; the last groups may lack one more than the first.
+        let slots = |group: usize| (inputs - group).div_ceil(groups);
+        let base = |group: usize| if slots(group) == slots(0) { 0 } else { LACKING };
         let bits = weights.bits();
+        let mut packed = vec![[0; CHANNELS]; conv.channels.div_ceil(CHANNELS) * steps];
         for output in 0..conv.channels {
             let own = &mut packed[output / CHANNELS * steps..][..steps];
-            for tap in 0..kernel_h * kernel_w {
-                let from = &conv.weights[(output * kernel_h * kernel_w + tap) * inputs..][..inputs];
+            for tap in 0..taps {
+                let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
+                for group in 0..groups {
+                    own[tap * groups + group][output % CHANNELS] = base(group) as u8;
+                }
                 for (input, &weight) in from.iter().enumerate() {
                     let (slot, group) = (input / groups, input % groups);
                     own[tap * groups + group][output % CHANNELS] |=
@@ -110,20 +200,17 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         }
         let code_bits = u32::from(conv.code.bits);
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
-        for index in 0..1usize << (channels as u32 * code_bits) {
-            let code = |slot: usize| index >> (slot as u32 * code_bits) & ((1 << code_bits) - 1);
-            for combination in 0..1usize << (channels as u32 * bits) {
-                let sum: usize = (0..channels)
-                    .map(|slot| {
-                        let weight = combination >> (slot as u32 * bits) & ((1 << bits) - 1);
-                        usize::from(weights.u(weight as u8)) * code(slot)
-                    })
-                    .sum();
-                rows.0[combination][index] = sum as u8;
-            }
-            // The slots in use are the first ones.
-            for slots in 0..=channels {
-                rows.0[ONES + slots][index] = (0..slots).map(code).sum::<usize>() as u8;
+        for group in [0, groups - 1] {
+            let slots = slots(group);
+            for combination in 0..1usize << (slots as u32 * bits) {
+                let least = tables.least(tables.levels(combination, slots));
+                let row = &mut rows.0[base(group) + combination];
+                for (index, entry) in row.iter_mut().enumerate() {
+                    let code = |slot: u32| index >> (slot * code_bits) & ((1 << code_bits) - 1);
+                    let levels = tables.levels(combination, slots).zip(0..);
+                    let sum: i32 = levels.map(|(level, slot)| level * code(slot) as i32).sum();
+                    *entry = ((sum - least) / tables.unit) as u8;
+                }
             }
         }
         Self {
@@ -131,14 +218,14 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             output: conv.output(),
             window: conv.window,
             layout,
-            depth: usize::from(u8::MAX)
-                / largest(ROW, conv, &weights).max(channels * usize::from(conv.code.max_code())),
-            offsets,
+            depth: (i32::from(u8::MAX) / tables.largest().max(1)) as usize,
+            offsets: offsets.collect(),
             weights: packed,
-            ones,
             rows,
-            lanes: Lanes::new(&conv.finish, &terms.constants).expect("supported"),
-            terms,
+            pad: Terms::pad_code(conv).expect("supported"),
+            unit,
+            middle,
+            lanes: Lanes::new(&conv.finish, &constants).expect("supported"),
         }
     }
 }
@@ -161,9 +248,9 @@ impl Shape {
         }
     }
 
-    /// Bytes of a plane.
+    /// Bytes of a plane, with those that packing its last row may overwrite.
     fn plane(&self) -> usize {
-        self.rows * self.columns
+        self.rows * self.columns + PIXELS
     }
 
     /// Bytes of all planes, with what vectors may read beyond.
@@ -178,7 +265,7 @@ impl Shape {
         plane * self.plane() + ky / sy * self.columns + kx / sx
     }
 
-    /// Positions from the first output pixel to the last.
+    /// Positions from the first output pixel to the last one of `output`.
     fn positions(&self, output: Extent) -> usize {
         (output.height - 1) * self.columns + output.width
     }
@@ -195,51 +282,45 @@ impl<const ROW: usize> Pixels<ROW> {
         (left + self.input.width + right) * self.input.channels + SLACK
     }
 
-    /// Blocks of a row of codes, a packed row and the planes.
-    fn parts(&self) -> [usize; 3] {
+    /// Blocks of a row of codes and of the planes.
+    fn parts(&self) -> [usize; 2] {
         let planes = self.shape().bytes(self.layout.groups);
-        [self.row_len(), self.layout.row_bytes(), planes].map(Block::covering)
+        [self.row_len(), planes].map(Block::covering)
     }
 
-    /// Packs the whole input.
+    /// Packs the padded rows that output rows see, the first of them at the beginning of the planes.
     #[inline(always)]
     fn fill<I: Isa>(
         &self,
         isa: I,
         input: &[u8],
+        seen: Range<usize>,
         codes: &mut [u8],
-        row: &mut [u8],
         planes: &mut [u8],
     ) {
         let shape = self.shape();
-        let [top, left, bottom, _] = self.window.padding;
+        let [top, left, ..] = self.window.padding;
         let [sy, sx] = shape.stride;
-        let (channels, groups, inside) =
-            (self.input.channels, self.layout.groups, self.input.row());
-        for y in 0..top + self.input.height + bottom {
-            codes.fill(self.terms.pad);
+        let (channels, inside) = (self.input.channels, self.input.row());
+        for (i, y) in seen.enumerate() {
+            codes.fill(self.pad);
             if let Some(y) = y.checked_sub(top).filter(|&y| y < self.input.height) {
                 codes[left * channels..][..inside].copy_from_slice(&input[y * inside..][..inside]);
             }
-            self.layout.pack(isa, codes, channels, row);
-            for kx in 0..sx {
-                for group in 0..groups {
-                    let plane = ((y % sy * sx + kx) * groups + group) * shape.plane();
-                    let to = &mut planes[plane + y / sy * shape.columns..][..shape.columns];
-                    to.copy_from_slice(&row[self.layout.offset(kx, group)..][..shape.columns]);
-                }
-            }
+            let first = i % sy * sx * self.layout.groups * shape.plane() + i / sy * shape.columns;
+            self.layout.pack(isa, codes, channels, &mut planes[first..]);
         }
     }
 
-    /// `S` of the pixels of a vector that begins at `position`, for `P` output channels from `first` on among those of `weights`.
+    /// Sums of entries of the pixels of a vector that begins at `position`, for `P` output channels from `first` on among those of
+    /// `weights`.
     #[inline(always)]
-    fn tile<I: Isa, const P: usize, const N: usize>(
+    fn tile<I: Isa, const P: usize>(
         &self,
         isa: I,
         planes: &[u8],
         position: usize,
-        weights: &[[u8; N]],
+        weights: &[[u8; CHANNELS]],
         first: usize,
     ) -> [I::Words; P] {
         let rows = &self.rows.0;
@@ -284,7 +365,6 @@ impl<const ROW: usize> Pixels<ROW> {
         planes: &[u8],
         position: usize,
         panel: usize,
-        terms: &[i16; BYTES],
         codes: &mut [[u8; BYTES]; CHANNELS],
     ) {
         let steps = self.offsets.len();
@@ -292,7 +372,7 @@ impl<const ROW: usize> Pixels<ROW> {
         for first in (0..CHANNELS).step_by(P) {
             let tile: [I::Words; P] = self.tile(isa, planes, position, weights, first);
             for p in 0..P {
-                let sums = self.terms.with(isa, tile[p], terms);
+                let sums = isa.scale_words(tile[p], self.unit, -self.middle);
                 let channel = panel * CHANNELS + first + p;
                 if channel < self.output.channels {
                     self.lanes.write(isa, sums, channel, &mut codes[first + p]);
@@ -313,6 +393,7 @@ impl<const ROW: usize> Pixels<ROW> {
     ) {
         let columns = self.shape().columns;
         let channels = self.output.channels;
+        let height = output.len() / (self.output.width * channels);
         let own = CHANNELS.min(channels - panel * CHANNELS);
         let (mut y, mut x) = (position / columns, position % columns);
         for part in 0..BYTES / CHANNELS {
@@ -321,7 +402,7 @@ impl<const ROW: usize> Pixels<ROW> {
                 *to = from.as_chunks().0[part];
             }
             for pixel in &isa.transpose(&block) {
-                if x < self.output.width && y < self.output.height {
+                if x < self.output.width && y < height {
                     let at = (y * self.output.width + x) * channels + panel * CHANNELS;
                     match output[at..].first_chunk_mut() {
                         Some(to) if own == CHANNELS => *to = *pixel,
@@ -341,27 +422,33 @@ impl<const ROW: usize> Algorithm for Pixels<ROW> {
     #[inline(always)]
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let input = job.inputs.get::<u8>(0);
-        let output = view_mut::<u8>(job.output);
-        let [codes, row, _] = self.parts();
-        let (codes, rest) = job.scratch.split_at_mut(codes);
-        let (row, planes) = rest.split_at_mut(row);
-        let (codes, row, planes) = (view_mut(codes), view_mut(row), view_mut(planes));
-        self.fill(isa, input, codes, row, planes);
-        let ones = self.ones.as_chunks::<1>().0;
-        for position in (0..self.shape().positions(self.output)).step_by(BYTES) {
-            let [boxes]: [I::Words; 1] = self.tile(isa, planes, position, ones, 0);
-            let mut terms = [0; BYTES];
-            isa.store_words(self.terms.of_boxes(isa, boxes), &mut terms);
+        let split = self.split();
+        let own = Extent {
+            height: job.rows.len(),
+            ..self.output
+        };
+        let output = &mut job.output[..own.height * split.row_bytes];
+        let [codes, _] = self.parts();
+        let (codes, planes) = job.scratch.split_at_mut(codes);
+        let (codes, planes) = (view_mut(codes), view_mut(planes));
+        let stride = self.window.stride[0];
+        let seen = job.rows.start * stride..(job.rows.end - 1) * stride + self.window.kernel[0];
+        self.fill(isa, input, seen, codes, planes);
+        for position in (0..self.shape().positions(own)).step_by(BYTES) {
             for panel in 0..self.output.channels.div_ceil(CHANNELS) {
                 let mut codes = [[0; BYTES]; CHANNELS];
                 match I::TILE {
-                    8 => self.codes::<I, 8>(isa, planes, position, panel, &terms, &mut codes),
-                    4 => self.codes::<I, 4>(isa, planes, position, panel, &terms, &mut codes),
-                    _ => self.codes::<I, 1>(isa, planes, position, panel, &terms, &mut codes),
+                    8 => self.codes::<I, 8>(isa, planes, position, panel, &mut codes),
+                    4 => self.codes::<I, 4>(isa, planes, position, panel, &mut codes),
+                    _ => self.codes::<I, 1>(isa, planes, position, panel, &mut codes),
                 }
                 self.write(isa, position, panel, &codes, output);
             }
         }
+    }
+
+    fn split(&self) -> Split {
+        Split::rows(self.output, 1)
     }
 
     fn scratch_bytes(&self) -> usize {
@@ -371,7 +458,6 @@ impl<const ROW: usize> Algorithm for Pixels<ROW> {
 
     fn packed_bytes(&self) -> usize {
         size_of_val(&self.weights[..])
-            + size_of_val(&self.ones[..])
             + size_of_val(&self.offsets[..])
             + size_of_val(&*self.rows)
             + self.lanes.packed_bytes()

@@ -2,7 +2,7 @@ use super::rows::SLACK;
 use crate::{Conv, isa::Isa};
 
 /// Pixels that are packed at a time.
-const PIXELS: usize = 16;
+pub(crate) const PIXELS: usize = 16;
 
 /// Input rows by groups of channels: the codes of a few channels of one pixel make a byte, and the bytes of one group lie side
 /// by side, those of the pixels that one output column after the other sees under a tap.
@@ -42,6 +42,12 @@ impl Planar {
             width,
             pitch: width.div_ceil(stride).next_multiple_of(PIXELS),
         }
+    }
+
+    /// The same with other bytes from one group to the next: at least a row's columns. [`PIXELS`] bytes that follow a row may be
+    /// overwritten with anything.
+    pub fn with_pitch(self, pitch: usize) -> Self {
+        Self { pitch, ..self }
     }
 
     /// Bytes of a row.

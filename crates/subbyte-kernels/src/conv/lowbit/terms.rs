@@ -1,10 +1,7 @@
 use alloc::vec::Vec;
 
 use super::weights::Weights;
-use crate::{
-    Conv,
-    isa::{BYTES, Isa},
-};
+use crate::{Conv, isa::Isa};
 
 /// What turns `S` and box sums into the sums of the convolution.
 ///
@@ -73,17 +70,5 @@ impl Terms {
             .wrapping_mul(box_sum as i16)
             .wrapping_sub(self.middle);
         isa.scale_words(s, self.unit, term)
-    }
-
-    /// What box sums add to the sums of their pixels.
-    #[inline(always)]
-    pub fn of_boxes<I: Isa>(&self, isa: I, boxes: I::Words) -> I::Words {
-        isa.scale_words(boxes, self.least, self.middle.wrapping_neg())
-    }
-
-    /// Sums of 16 bits from `S` and what the box sums of the lanes add.
-    #[inline(always)]
-    pub fn with<I: Isa>(&self, isa: I, s: I::Words, boxes: &[i16; BYTES]) -> I::Words {
-        isa.add_words(isa.scale_words(s, self.unit, 0), boxes)
     }
 }

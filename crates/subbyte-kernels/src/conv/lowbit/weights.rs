@@ -62,6 +62,22 @@ impl Weights {
         }
     }
 
+    /// The level at a position; `None` beyond the last.
+    pub fn level(&self, index: u8) -> Option<i32> {
+        self.levels.get(usize::from(index)).copied()
+    }
+
+    /// The smallest and the largest level.
+    pub fn range(&self) -> (i32, i32) {
+        (self.levels[0], self.levels[self.levels.len() - 1])
+    }
+
+    /// Greatest common divisor of all levels; 1 where all are 0.
+    pub fn common_divisor(&self) -> i32 {
+        let levels = self.levels.iter().map(|&level| i64::from(level).abs());
+        levels.fold(0, greatest_common_divisor).max(1) as i32
+    }
+
     /// The largest `u`.
     pub fn largest(&self) -> i64 {
         let last = i64::from(self.levels[self.levels.len() - 1]);
