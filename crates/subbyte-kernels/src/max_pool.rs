@@ -39,16 +39,16 @@ impl Algorithm for MaxPool {
             for (x, to) in row.chunks_exact_mut(channels).enumerate() {
                 let columns = self.window.columns(self.input, x);
                 // Codes rise with their levels, and 0 is the smallest one.
-                let seen =
-                    |y: usize, x: usize, first: usize| &input[self.input.index(first, y, x)..];
                 let (whole, rest) = to.as_chunks_mut::<BYTES>();
                 let beyond = whole.len() * BYTES;
                 for (i, to) in whole.iter_mut().enumerate() {
                     let mut largest = [0; BYTES];
                     for y in rows.clone() {
-                        for x in columns.clone() {
-                            let codes: &[u8; BYTES] =
-                                seen(y, x, i * BYTES).first_chunk().expect("whole vectors");
+                        let first = self.input.index(i * BYTES, y, columns.start);
+                        // A pixel's channels from the vector's first on are followed by those of the next pixel before it.
+                        let pixels = input[first..].chunks(channels).take(columns.len());
+                        for pixel in pixels {
+                            let codes: &[u8; BYTES] = pixel.first_chunk().expect("whole vectors");
                             for (largest, &code) in largest.iter_mut().zip(codes) {
                                 *largest = code.max(*largest);
                             }
@@ -58,8 +58,10 @@ impl Algorithm for MaxPool {
                 }
                 rest.fill(0);
                 for y in rows.clone() {
-                    for x in columns.clone() {
-                        for (to, &code) in rest.iter_mut().zip(seen(y, x, beyond)) {
+                    let first = self.input.index(beyond, y, columns.start);
+                    let pixels = input[first..].chunks(channels).take(columns.len());
+                    for pixel in pixels {
+                        for (to, &code) in rest.iter_mut().zip(pixel) {
                             *to = code.max(*to);
                         }
                     }

@@ -1,4 +1,5 @@
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
 use super::{Conv, lowbit::Terms};
 use crate::{
@@ -16,8 +17,8 @@ const SLACK: usize = 64;
 
 /// Convolution by dot products of four codes with four 8-bit weights.
 ///
-/// The codes themselves are multiplied; what step and offset make of them is a factor and a constant of each output channel. A
-/// kernel row is one run of codes, with no image-to-column copy.
+/// The codes themselves are multiplied: their step is part of the weights, their offset a constant of each output channel. A kernel
+/// row is one run of codes, with no image-to-column copy.
 pub(crate) struct Dot8 {
     input: Extent,
     output: Extent,
@@ -32,18 +33,23 @@ pub(crate) struct Dot8 {
     fours: usize,
     /// `[panels][kernel_h][fours]`, each [`LANES`] output channels times four taps.
     weights: Vec<Aligned<[i8; 4 * LANES]>>,
-    step: i32,
     /// `[panels]`.
     constants: Vec<[i32; LANES]>,
     finisher: Finisher,
 }
 
+/// A weight times the step of the codes, where it fits 8 bits.
+fn scaled(conv: &Conv<'_>, weight: i32) -> Option<i8> {
+    let weight = i64::from(weight) * i64::from(conv.code.step);
+    i8::try_from(weight).ok()
+}
+
 impl KernelFor<Conv<'_>> for Dot8 {
-    /// One group, weights of 8 bits, a code for padding.
+    /// One group, weights times the codes' step of 8 bits, a code for padding.
     fn supports(conv: &Conv<'_>) -> bool {
         conv.groups == 1
             && Terms::pad_code(conv).is_some()
-            && conv.weights.iter().all(|&w| i8::try_from(w).is_ok())
+            && conv.weights.iter().all(|&w| scaled(conv, w).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
@@ -75,8 +81,9 @@ impl KernelFor<Conv<'_>> for Dot8 {
             for (ky, from) in own.chunks_exact(run).enumerate() {
                 let to = &mut weights[(panel * kernel_h + ky) * fours..][..fours];
                 for (tap, &weight) in from.iter().enumerate() {
-                    to[tap / 4].0[4 * lane + tap % 4] = weight as i8;
-                    largest = largest.max(weight.abs());
+                    let weight = scaled(conv, weight).expect("supported");
+                    to[tap / 4].0[4 * lane + tap % 4] = weight;
+                    largest = largest.max(i32::from(weight).abs());
                 }
             }
         }
@@ -89,7 +96,6 @@ impl KernelFor<Conv<'_>> for Dot8 {
             strip: STRIP_PIXELS.div_ceil(output.width).min(output.height),
             fours,
             weights,
-            step: conv.code.step.into(),
             constants,
             finisher: Finisher::new(&conv.finish, conv.channels),
         }
@@ -99,11 +105,11 @@ impl KernelFor<Conv<'_>> for Dot8 {
 /// What a strip is computed from and to.
 struct Strip<'a> {
     codes: &'a [u8],
-    /// First output row.
-    first: usize,
     /// Output rows.
-    rows: usize,
-    sums: &'a mut [i32],
+    rows: Range<usize>,
+    /// The row that the output begins with.
+    top: usize,
+    output: &'a mut [u8],
 }
 
 impl Dot8 {
@@ -138,23 +144,26 @@ impl Dot8 {
         }
     }
 
-    /// Puts the sums of `P` output pixels from `(y, x)` on among `sums`, in the channels of `R` panels from `panel` on.
+    /// Computes `P` output pixels from `(y, x)` on, in the channels of `R` panels from `panel` on.
     #[inline(always)]
     fn tile<I: Isa, const P: usize, const R: usize, const WIDE: bool>(
         &self,
         isa: I,
-        codes: &[u8],
+        strip: &mut Strip<'_>,
         panel: usize,
         [y, x]: [usize; 2],
-        sums: &mut [i32],
     ) {
         let [kernel_h, _] = self.window.kernel;
         let step = self.window.stride[1] * self.input.channels;
         let slots = self.slots();
-        let mut tile = [[isa.zero(); R]; P];
+        let mut constants = [isa.zero(); R];
+        for r in 0..R {
+            constants[r] = isa.load(&self.constants[panel + r]);
+        }
+        let mut tile = [constants; P];
         for ky in 0..kernel_h {
             let slot = (y * self.window.stride[0] + ky) % slots;
-            let codes = &codes[slot * self.row_len() + x * step..];
+            let codes = &strip.codes[slot * self.row_len() + x * step..];
             let codes = &codes[..(P - 1) * step + 4 * self.fours];
             for i in 0..self.fours {
                 for p in 0..P {
@@ -173,15 +182,13 @@ impl Dot8 {
                 }
             }
         }
-        let stride = self.finisher.stride();
-        for (p, tile) in tile.iter().enumerate() {
-            for (r, &own) in tile.iter().enumerate() {
-                let at = (x + p) * stride + (panel + r) * LANES;
-                let to: &mut [i32; LANES] = sums[at..].first_chunk_mut().expect("whole panels");
-                isa.store(own, to);
-                for (sum, constant) in to.iter_mut().zip(&self.constants[panel + r]) {
-                    *sum = sum.wrapping_mul(self.step).wrapping_add(*constant);
-                }
+        let pixel = (y - strip.top) * self.output.width + x;
+        for p in 0..P {
+            for r in 0..R {
+                let at = (pixel + p) * self.output.channels + (panel + r) * LANES;
+                let group = panel + r;
+                self.finisher
+                    .write_group(isa, tile[p][r], group, at, strip.output);
             }
         }
     }
@@ -194,28 +201,28 @@ impl Dot8 {
         strip: &mut Strip<'_>,
     ) {
         let width = self.output.width;
-        let rows = strip.sums.chunks_exact_mut(width * self.finisher.stride());
-        for (row, sums) in rows.take(strip.rows).enumerate() {
+        for y in strip.rows.clone() {
             for x in (0..width).step_by(P) {
                 // The last tile of a row begins early enough to end with the row.
-                let place = [strip.first + row, x.min(width - P)];
-                self.tile::<I, P, R, WIDE>(isa, strip.codes, panel, place, sums);
+                let place = [y, x.min(width - P)];
+                self.tile::<I, P, R, WIDE>(isa, strip, panel, place);
             }
         }
     }
 
     #[inline(always)]
-    fn strip<I: Isa, const R: usize, const WIDE: bool>(&self, isa: I, strip: &mut Strip<'_>) {
+    fn strip<I: Isa, const WIDE: bool>(&self, isa: I, strip: &mut Strip<'_>) {
         let panels = self.constants.len();
-        let whole = panels / R * R;
-        for panel in (0..whole).step_by(R) {
-            match tile_pixels(self.output.width) {
-                6 => self.panels::<I, 6, R, WIDE>(isa, panel, strip),
-                4 => self.panels::<I, 4, R, WIDE>(isa, panel, strip),
-                _ => self.panels::<I, 1, R, WIDE>(isa, panel, strip),
+        let pairs = if I::MANY_REGISTERS { panels / 2 * 2 } else { 0 };
+        for panel in (0..pairs).step_by(2) {
+            match tile_pixels(self.output.width, &[8, 7, 4, 1]) {
+                8 => self.panels::<I, 8, 2, WIDE>(isa, panel, strip),
+                7 => self.panels::<I, 7, 2, WIDE>(isa, panel, strip),
+                4 => self.panels::<I, 4, 2, WIDE>(isa, panel, strip),
+                _ => self.panels::<I, 1, 2, WIDE>(isa, panel, strip),
             }
         }
-        for panel in whole..panels {
+        for panel in pairs..panels {
             match self.output.width {
                 ..4 => self.panels::<I, 1, 1, WIDE>(isa, panel, strip),
                 _ => self.panels::<I, 4, 1, WIDE>(isa, panel, strip),
@@ -224,9 +231,9 @@ impl Dot8 {
     }
 }
 
-/// Pixels of a tile that divide a row with the least work twice done.
-fn tile_pixels(width: usize) -> usize {
-    let fitting = [6, 4, 1].into_iter().filter(|&pixels| pixels <= width);
+/// Pixels of a tile, of those that there are, that divide a row with the least work twice done.
+fn tile_pixels(width: usize, sizes: &[usize]) -> usize {
+    let fitting = sizes.iter().copied().filter(|&pixels| pixels <= width);
     let work = |pixels: &usize| width.div_ceil(*pixels) * (pixels + 1);
     fitting.min_by_key(work).expect("one pixel fits")
 }
@@ -235,39 +242,33 @@ impl Algorithm for Dot8 {
     #[inline(always)]
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let input = job.inputs.get::<u8>(0);
-        let (codes, sums) = job.scratch.split_at_mut(self.blocks());
-        let (codes, sums) = (view_mut::<u8>(codes), view_mut::<i32>(sums));
+        let codes = view_mut::<u8>(job.scratch);
         let (slots, row_len) = (self.slots(), self.row_len());
+        let stride = self.window.stride[0];
+        let (top, output) = (job.rows.start, job.output);
         let mut filled = 0;
         for first in job.rows.clone().step_by(self.strip) {
-            let rows = self.strip.min(job.rows.end - first);
-            let stride = self.window.stride[0];
-            let seen = (first + rows - 1) * stride + self.window.kernel[0];
+            let rows = first..(first + self.strip).min(job.rows.end);
+            let seen = (rows.end - 1) * stride + self.window.kernel[0];
             for y in filled.max(first * stride)..seen {
                 self.fill(input, y, &mut codes[y % slots * row_len..][..row_len]);
             }
             filled = seen;
             let strip = &mut Strip {
                 codes,
-                first,
                 rows,
-                sums,
+                top,
+                output,
             };
-            match (I::MANY_REGISTERS, self.wide) {
-                (true, true) => self.strip::<I, 4, true>(isa, strip),
-                (true, false) => self.strip::<I, 4, false>(isa, strip),
-                (false, true) => self.strip::<I, 1, true>(isa, strip),
-                (false, false) => self.strip::<I, 1, false>(isa, strip),
+            match self.wide {
+                true => self.strip::<I, true>(isa, strip),
+                false => self.strip::<I, false>(isa, strip),
             }
-            let sums = &sums[..rows * self.output.width * self.finisher.stride()];
-            let pixel = (first - job.rows.start) * self.output.width;
-            self.finisher.write(sums, job.output, pixel);
         }
     }
 
     fn scratch_bytes(&self) -> usize {
-        let sums = self.strip * self.output.width * self.finisher.stride();
-        self.blocks() * Block::BYTES + 4 * sums
+        self.blocks() * Block::BYTES
     }
 
     fn packed_bytes(&self) -> usize {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Finish;
 use crate::{
-    isa::{BYTES, Isa},
+    isa::{BYTES, Isa, Multiplier},
     memory::Aligned,
 };
 
@@ -23,13 +23,6 @@ struct Thresholds {
     /// One less than each threshold, in all lanes: codes count what is greater.
     table: Vec<Aligned<[i16; BYTES]>>,
     descending: bool,
-}
-
-struct Multiplier {
-    bias: i16,
-    mult: i16,
-    add: i32,
-    shift: u8,
 }
 
 impl Lanes {
@@ -62,9 +55,9 @@ impl Lanes {
                     let bias = i64::from(own.bias) + i64::from(constant);
                     (own.pre == 0).then_some(Multiplier {
                         bias: i16::try_from(bias).ok()?,
-                        mult: own.mult,
+                        mult: own.mult.into(),
                         add: own.add,
-                        shift: own.shift,
+                        shift: own.shift.into(),
                     })
                 });
                 Some(Self {
@@ -102,19 +95,8 @@ impl Lanes {
                 isa.store_bytes(counts, codes);
             }
             Channels::MulShift(channels) => {
-                let own = &channels[channel];
-                let max_code = i32::from(self.max_code);
-                let (mut all, mut lanes) = ([0; BYTES], [0i16; BYTES]);
-                isa.store_words(sums, &mut all);
-                for (lane, sum) in lanes.iter_mut().zip(all) {
-                    let t = i32::from(sum.saturating_add(own.bias));
-                    let code = t
-                        .wrapping_mul(own.mult.into())
-                        .wrapping_add(own.add)
-                        .wrapping_shr(own.shift.into());
-                    *lane = code.clamp(0, max_code) as i16;
-                }
-                isa.store_bytes(isa.load_words(&lanes), codes);
+                let lanes = isa.multiply_all(sums, &channels[channel], self.max_code);
+                isa.store_bytes(lanes, codes);
             }
         }
     }

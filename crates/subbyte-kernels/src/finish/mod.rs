@@ -10,7 +10,10 @@ use alloc::{vec, vec::Vec};
 
 use subbyte_num::MulShift;
 
-use crate::{isa::LANES, memory::sums_mut};
+use crate::{
+    isa::{Isa, LANES, SumMultipliers},
+    memory::sums_mut,
+};
 
 /// How sums leave a kernel.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,7 @@ enum Form {
     },
     MulShift {
         max_code: u8,
-        groups: Vec<Multipliers>,
+        groups: Vec<SumMultipliers>,
     },
 }
 
@@ -68,15 +71,6 @@ struct Thresholds {
     table: Vec<[i32; LANES]>,
     /// -1 where the codes of a lane descend, else 0.
     flip: [i32; LANES],
-}
-
-#[derive(Clone, Copy, Default)]
-struct Multipliers {
-    bias: [i32; LANES],
-    pre: [u32; LANES],
-    mult: [i32; LANES],
-    add: [i32; LANES],
-    shift: [u32; LANES],
 }
 
 impl Finisher {
@@ -111,14 +105,14 @@ impl Finisher {
                 max_code,
                 channels: parameters,
             } => {
-                let mut groups = vec![Multipliers::default(); groups];
+                let mut groups = vec![SumMultipliers::default(); groups];
                 for (channel, p) in parameters[..channels].iter().enumerate() {
                     let (group, lane) = (&mut groups[channel / LANES], channel % LANES);
                     group.bias[lane] = p.bias;
-                    group.pre[lane] = u32::from(p.pre);
+                    group.pre[lane] = i32::from(p.pre);
                     group.mult[lane] = i32::from(p.mult);
                     group.add[lane] = p.add;
-                    group.shift[lane] = u32::from(p.shift);
+                    group.shift[lane] = i32::from(p.shift);
                 }
                 Form::MulShift { max_code, groups }
             }
@@ -205,6 +199,46 @@ impl Finisher {
         }
     }
 
+    /// Writes the channels of group `group` of a pixel as the elements of the output from `at` on.
+    #[inline(always)]
+    pub fn write_group<I: Isa>(
+        &self,
+        isa: I,
+        sums: I::Sums,
+        group: usize,
+        at: usize,
+        output: &mut [u8],
+    ) {
+        let len = LANES.min(self.channels - group * LANES);
+        let codes = match &self.form {
+            Form::Sums => {
+                let mut all = [0; LANES];
+                isa.store(sums, &mut all);
+                sums_mut(output)[at..][..len].copy_from_slice(&all[..len]);
+                return;
+            }
+            Form::Thresholds { max_code, groups } => {
+                let group = &groups[group];
+                let mut codes = isa.count_reached(sums, &group.table);
+                for (code, &flip) in codes.iter_mut().zip(&group.flip) {
+                    // `code` where flip is 0, `max_code - code` where it is -1.
+                    let flip = flip as u8;
+                    *code = (*code ^ flip)
+                        .wrapping_sub(flip)
+                        .wrapping_add(*max_code as u8 & flip);
+                }
+                codes
+            }
+            Form::MulShift { max_code, groups } => {
+                isa.multiply_sums(sums, &groups[group], *max_code)
+            }
+        };
+        match output[at..].first_chunk_mut() {
+            Some(to) if len == LANES => *to = codes,
+            _ => output[at..][..len].copy_from_slice(&codes[..len]),
+        }
+    }
+
     /// Writes codes that `code` makes of one group of channels at a time.
     #[inline(always)]
     fn codes<G>(
@@ -268,17 +302,17 @@ fn by_thresholds(group: &Thresholds, max_code: i32, sums: &[i32; LANES]) -> [u8;
 }
 
 #[inline(always)]
-fn by_multiplier(group: &Multipliers, max_code: i32, sums: &[i32; LANES]) -> [u8; LANES] {
+fn by_multiplier(group: &SumMultipliers, max_code: i32, sums: &[i32; LANES]) -> [u8; LANES] {
     let mut codes = [0; LANES];
     for lane in 0..LANES {
         let t = sums[lane]
             .wrapping_add(group.bias[lane])
-            .wrapping_shr(group.pre[lane])
+            .wrapping_shr(group.pre[lane] as u32)
             .clamp(i32::from(i16::MIN), i32::from(i16::MAX));
         let code = t
             .wrapping_mul(group.mult[lane])
             .wrapping_add(group.add[lane])
-            .wrapping_shr(group.shift[lane]);
+            .wrapping_shr(group.shift[lane] as u32);
         codes[lane] = code.clamp(0, max_code) as u8;
     }
     codes

@@ -6,7 +6,7 @@ use subbyte_num::MulShift;
 
 use super::{Finish, Finisher, lanes::below};
 use crate::{
-    isa::{BYTES, Isa},
+    isa::{BYTES, Isa, Multipliers},
     memory::Aligned,
 };
 
@@ -39,14 +39,6 @@ struct Thresholds {
     table: Vec<Aligned<[i16; BYTES]>>,
     /// -1 where the codes of a lane descend, else 0; nothing where none does.
     flip: Option<[i16; BYTES]>,
-}
-
-#[derive(Clone)]
-struct Multipliers {
-    bias: [i16; BYTES],
-    mult: [i16; BYTES],
-    add: [i32; BYTES],
-    shift: [u32; BYTES],
 }
 
 /// Where split order has a channel of a panel.
@@ -148,7 +140,9 @@ impl Narrow {
         };
         match &self.form {
             Form::Thresholds { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
-            Form::MulShift { max_code, panels } => panels[panel].codes(isa, sums, *max_code, to),
+            Form::MulShift { max_code, panels } => {
+                isa.store_bytes(isa.multiply(sums, &panels[panel], *max_code), to);
+            }
             Form::Wide {
                 constants,
                 finisher,
@@ -221,7 +215,7 @@ fn pack_multipliers(channels: &[MulShift], constants: &[i32]) -> Option<Vec<Mult
             return None;
         }
         panel.bias[lane] = i16::try_from(i64::from(own.bias) + i64::from(constant)).ok()?;
-        panel.mult[lane] = own.mult;
+        panel.mult[lane] = own.mult.into();
         panel.add[lane] = own.add;
         panel.shift[lane] = own.shift.into();
     }
@@ -248,23 +242,5 @@ impl Thresholds {
                 isa.store_bytes(isa.load_words(&all), codes);
             }
         }
-    }
-}
-
-impl Multipliers {
-    #[inline(always)]
-    fn codes<I: Isa>(&self, isa: I, sums: I::Words, max_code: u8, codes: &mut [u8; BYTES]) {
-        let max_code = i32::from(max_code);
-        let (mut all, mut lanes) = ([0; BYTES], [0i16; BYTES]);
-        isa.store_words(sums, &mut all);
-        for (lane, to) in lanes.iter_mut().enumerate() {
-            let t = i32::from(all[lane].saturating_add(self.bias[lane]));
-            let code = t
-                .wrapping_mul(i32::from(self.mult[lane]))
-                .wrapping_add(self.add[lane])
-                .wrapping_shr(self.shift[lane]);
-            *to = code.clamp(0, max_code) as i16;
-        }
-        isa.store_bytes(isa.load_words(&lanes), codes);
     }
 }

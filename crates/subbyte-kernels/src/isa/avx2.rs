@@ -1,6 +1,8 @@
 use core::arch::x86_64::*;
 
-use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
+use super::{
+    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, sse2,
+};
 use crate::{Job, Level, memory::Aligned};
 
 /// AVX2 with the instructions that every AVX2 processor has beside it.
@@ -262,6 +264,84 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
+        let mut words = words;
+        let bias = by.bias.as_ptr();
+        for (i, words) in words.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX2; a vector of words has 16 lanes, its halves 8 each, and there are 64 of every parameter,
+            // on their boundary.
+            unsafe {
+                let t = _mm256_adds_epi16(*words, _mm256_load_si256(bias.add(16 * i).cast()));
+                let half = |t: __m128i, first: usize| {
+                    let of = |from: &[i32; BYTES]| _mm256_load_si256(from[first..].as_ptr().cast());
+                    let product = _mm256_mullo_epi32(_mm256_cvtepi16_epi32(t), of(&by.mult));
+                    _mm256_srav_epi32(_mm256_add_epi32(product, of(&by.add)), of(&by.shift))
+                };
+                let low = half(_mm256_castsi256_si128(t), 16 * i);
+                let high = half(_mm256_extracti128_si256(t, 1), 16 * i + 8);
+                *words = clamped(low, high, max_code);
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn multiply_all(self, words: Self::Words, by: &Multiplier, max_code: u8) -> Self::Words {
+        let mut words = words;
+        for words in &mut words {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                let t = _mm256_adds_epi16(*words, _mm256_set1_epi16(by.bias));
+                let (mult, add) = (_mm256_set1_epi32(by.mult), _mm256_set1_epi32(by.add));
+                let shift = _mm_cvtsi32_si128(by.shift);
+                let low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(t));
+                let high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1));
+                let low = _mm256_add_epi32(_mm256_mullo_epi32(low, mult), add);
+                let high = _mm256_add_epi32(_mm256_mullo_epi32(high, mult), add);
+                let low = _mm256_sra_epi32(low, shift);
+                *words = clamped(low, _mm256_sra_epi32(high, shift), max_code);
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn multiply_sums(self, sums: Self::Sums, by: &SumMultipliers, max_code: u8) -> [u8; LANES] {
+        // SAFETY: `self` proves AVX2; 16 of every parameter are two vectors, on their boundary.
+        unsafe {
+            let half = |sums: __m256i, first: usize| {
+                let of = |from: &[i32; LANES]| _mm256_load_si256(from[first..].as_ptr().cast());
+                let t = _mm256_srav_epi32(_mm256_add_epi32(sums, of(&by.bias)), of(&by.pre));
+                let t = _mm256_min_epi32(t, _mm256_set1_epi32(i16::MAX.into()));
+                let t = _mm256_max_epi32(t, _mm256_set1_epi32(i16::MIN.into()));
+                let product = _mm256_mullo_epi32(t, of(&by.mult));
+                _mm256_srav_epi32(_mm256_add_epi32(product, of(&by.add)), of(&by.shift))
+            };
+            let codes = clamped(half(sums[0], 0), half(sums[1], 8), max_code);
+            low_bytes(codes)
+        }
+    }
+
+    #[inline(always)]
+    fn count_reached(self, sums: Self::Sums, thresholds: &[[i32; LANES]]) -> [u8; LANES] {
+        // SAFETY: `self` proves AVX2; 16 thresholds are two vectors; the loads need no alignment.
+        unsafe {
+            let mut missed = [_mm256_setzero_si256(); 2];
+            for thresholds in thresholds {
+                let thresholds = thresholds.as_ptr().cast::<__m256i>();
+                for half in 0..2 {
+                    let above = _mm256_loadu_si256(thresholds.add(half));
+                    let above = _mm256_cmpgt_epi32(above, sums[half]);
+                    missed[half] = _mm256_add_epi32(missed[half], above);
+                }
+            }
+            let all = _mm256_set1_epi32(thresholds.len() as i32);
+            let [low, high] = missed.map(|missed| _mm256_add_epi32(all, missed));
+            low_bytes(clamped(low, high, u8::MAX))
+        }
+    }
+
+    #[inline(always)]
     fn load_words(self, words: &[i16; BYTES]) -> Self::Words {
         let from = words.as_ptr().cast::<__m256i>();
         let mut words = self.zero_words();
@@ -371,4 +451,37 @@ impl Isa for Avx2 {
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
         sse2::transpose(rows)
     }
+}
+
+/// Sixteen integers within `0..=max_code`, in order.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn clamped(low: __m256i, high: __m256i, max_code: u8) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Packing goes by halves of vectors.
+        let codes = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0b11_01_10_00);
+        let codes = _mm256_max_epi16(codes, _mm256_setzero_si256());
+        _mm256_min_epi16(codes, _mm256_set1_epi16(max_code.into()))
+    }
+}
+
+/// Sixteen words as bytes.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn low_bytes(words: __m256i) -> [u8; LANES] {
+    let mut bytes = [0; LANES];
+    // SAFETY: the caller's promise; 16 bytes are one vector; the store needs no alignment.
+    unsafe {
+        let (low, high) = (
+            _mm256_castsi256_si128(words),
+            _mm256_extracti128_si256(words, 1),
+        );
+        _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm_packus_epi16(low, high));
+    }
+    bytes
 }

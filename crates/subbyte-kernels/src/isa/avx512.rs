@@ -1,6 +1,8 @@
 use core::arch::x86_64::*;
 
-use super::{Algorithm, BYTES, Isa, LANES, has_features, sse2};
+use super::{
+    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, sse2,
+};
 use crate::{Job, Level, memory::Aligned};
 
 /// AVX-512 with byte shuffles (VBMI), dot products (VNNI) and counts of ones (VPOPCNTDQ).
@@ -215,6 +217,88 @@ impl Isa for Avx512 {
             }
         }
         counts
+    }
+
+    #[inline(always)]
+    fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
+        let mut words = words;
+        let (bias, max) = (by.bias.as_ptr(), i16::from(max_code));
+        for (half, words) in words.iter_mut().enumerate() {
+            // SAFETY: `self` proves AVX-512 BW; a vector of words has 32 lanes, its halves 16 each, and there are 64 of every
+            // parameter, on their boundary.
+            unsafe {
+                let t = _mm512_adds_epi16(*words, _mm512_load_si512(bias.add(32 * half).cast()));
+                let quarter = |t: __m256i, first: usize| {
+                    let of = |from: &[i32; BYTES]| _mm512_load_si512(from[first..].as_ptr().cast());
+                    let product = _mm512_mullo_epi32(_mm512_cvtepi16_epi32(t), of(&by.mult));
+                    let sum = _mm512_add_epi32(product, of(&by.add));
+                    _mm512_cvtsepi32_epi16(_mm512_srav_epi32(sum, of(&by.shift)))
+                };
+                let low = quarter(_mm512_castsi512_si256(t), 32 * half);
+                let high = quarter(_mm512_extracti64x4_epi64(t, 1), 32 * half + 16);
+                let codes = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+                let codes = _mm512_max_epi16(codes, _mm512_setzero_si512());
+                *words = _mm512_min_epi16(codes, _mm512_set1_epi16(max));
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn multiply_all(self, words: Self::Words, by: &Multiplier, max_code: u8) -> Self::Words {
+        let mut words = words;
+        for words in &mut words {
+            // SAFETY: `self` proves AVX-512 BW.
+            unsafe {
+                let t = _mm512_adds_epi16(*words, _mm512_set1_epi16(by.bias));
+                let (mult, add) = (_mm512_set1_epi32(by.mult), _mm512_set1_epi32(by.add));
+                let shift = _mm_cvtsi32_si128(by.shift);
+                let low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(t));
+                let high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(t, 1));
+                let low = _mm512_add_epi32(_mm512_mullo_epi32(low, mult), add);
+                let high = _mm512_add_epi32(_mm512_mullo_epi32(high, mult), add);
+                let low = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(low, shift));
+                let high = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(high, shift));
+                let codes = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+                let codes = _mm512_max_epi16(codes, _mm512_setzero_si512());
+                *words = _mm512_min_epi16(codes, _mm512_set1_epi16(max_code.into()));
+            }
+        }
+        words
+    }
+
+    #[inline(always)]
+    fn multiply_sums(self, sums: Self::Sums, by: &SumMultipliers, max_code: u8) -> [u8; LANES] {
+        let mut codes = [0; LANES];
+        // SAFETY: `self` proves AVX-512; 16 sums and as many of every parameter are one vector, on its boundary; codes need none.
+        unsafe {
+            let load = |from: &[i32; LANES]| _mm512_load_si512(from.as_ptr().cast());
+            let t = _mm512_srav_epi32(_mm512_add_epi32(sums, load(&by.bias)), load(&by.pre));
+            let t = _mm512_min_epi32(t, _mm512_set1_epi32(i16::MAX.into()));
+            let t = _mm512_max_epi32(t, _mm512_set1_epi32(i16::MIN.into()));
+            let product = _mm512_mullo_epi32(t, load(&by.mult));
+            let code = _mm512_srav_epi32(_mm512_add_epi32(product, load(&by.add)), load(&by.shift));
+            let code = _mm512_max_epi32(code, _mm512_setzero_si512());
+            let code = _mm512_min_epi32(code, _mm512_set1_epi32(max_code.into()));
+            _mm_storeu_si128(codes.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(code));
+        }
+        codes
+    }
+
+    #[inline(always)]
+    fn count_reached(self, sums: Self::Sums, thresholds: &[[i32; LANES]]) -> [u8; LANES] {
+        let mut codes = [0; LANES];
+        // SAFETY: `self` proves AVX-512; 16 sums, thresholds or codes are one vector; loads and stores need no alignment.
+        unsafe {
+            let mut counts = _mm512_setzero_si512();
+            for thresholds in thresholds {
+                let thresholds = _mm512_loadu_si512(thresholds.as_ptr().cast());
+                let reached = _mm512_cmpge_epi32_mask(sums, thresholds);
+                counts = _mm512_mask_add_epi32(counts, reached, counts, _mm512_set1_epi32(1));
+            }
+            _mm_storeu_si128(codes.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(counts));
+        }
+        codes
     }
 
     #[inline(always)]

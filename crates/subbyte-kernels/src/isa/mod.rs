@@ -46,6 +46,49 @@ pub const BYTES: usize = 64;
 /// Vectors of 64-bit lanes in [`Isa::Counts`], and lanes of each.
 pub const COUNTS: [usize; 2] = [8, 8];
 
+/// Multiplier and shift of every lane of [`Isa::Words`], in split order.
+#[derive(Clone)]
+#[repr(C, align(64))]
+pub struct Multipliers {
+    /// Added first.
+    pub bias: [i16; BYTES],
+    /// Factors of 16 bits.
+    pub mult: [i32; BYTES],
+    /// Added to the products.
+    pub add: [i32; BYTES],
+    /// Right shifts, 0 to 31.
+    pub shift: [i32; BYTES],
+}
+
+/// Multiplier and shift of one channel.
+#[derive(Clone, Copy)]
+pub struct Multiplier {
+    /// Added first.
+    pub bias: i16,
+    /// Factor of 16 bits.
+    pub mult: i32,
+    /// Added to the product.
+    pub add: i32,
+    /// Right shift, 0 to 31.
+    pub shift: i32,
+}
+
+/// Multiplier and shifts of every lane of [`Isa::Sums`].
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub struct SumMultipliers {
+    /// Added first.
+    pub bias: [i32; LANES],
+    /// Right shifts of the sums, 0 to 31.
+    pub pre: [i32; LANES],
+    /// Factors of 16 bits.
+    pub mult: [i32; LANES],
+    /// Added to the products.
+    pub add: [i32; LANES],
+    /// Right shifts of the result, 0 to 31.
+    pub shift: [i32; LANES],
+}
+
 /// An instruction set. A value of the type proves that this processor has it.
 ///
 /// What runs between [`Isa::enter`] and these functions uses loops rather than closures: a closure that is not inlined is
@@ -162,6 +205,64 @@ pub trait Isa: Copy + Send + Sync + 'static {
         words: Self::Words,
         than: &Aligned<[i16; BYTES]>,
     ) -> Self::Words;
+
+    /// `((words + bias) * mult + add) >> shift` of every lane within `0..=max_code`; `words + bias` saturated in 16 bits, the rest in
+    /// 32 bits.
+    #[inline(always)]
+    fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
+        let mut all = [0; BYTES];
+        self.store_words(words, &mut all);
+        for (lane, word) in all.iter_mut().enumerate() {
+            let t = i32::from(word.saturating_add(by.bias[lane]));
+            let code = t.wrapping_mul(by.mult[lane]).wrapping_add(by.add[lane]);
+            let code = code.wrapping_shr(by.shift[lane] as u32);
+            *word = code.clamp(0, max_code.into()) as i16;
+        }
+        self.load_words(&all)
+    }
+
+    /// As [`Isa::multiply`] with the same for all lanes.
+    #[inline(always)]
+    fn multiply_all(self, words: Self::Words, by: &Multiplier, max_code: u8) -> Self::Words {
+        let mut all = [0; BYTES];
+        self.store_words(words, &mut all);
+        for word in &mut all {
+            let t = i32::from(word.saturating_add(by.bias));
+            let code = t.wrapping_mul(by.mult).wrapping_add(by.add);
+            let code = code.wrapping_shr(by.shift as u32);
+            *word = code.clamp(0, max_code.into()) as i16;
+        }
+        self.load_words(&all)
+    }
+
+    /// `(t * mult + add) >> shift` of every lane within `0..=max_code`, where `t = (sums + bias) >> pre` is saturated in 16 bits.
+    #[inline(always)]
+    fn multiply_sums(self, sums: Self::Sums, by: &SumMultipliers, max_code: u8) -> [u8; LANES] {
+        let (mut all, mut codes) = ([0; LANES], [0; LANES]);
+        self.store(sums, &mut all);
+        for lane in 0..LANES {
+            let t = all[lane].wrapping_add(by.bias[lane]);
+            let t = t.wrapping_shr(by.pre[lane] as u32);
+            let t = t.clamp(i16::MIN.into(), i16::MAX.into());
+            let code = t.wrapping_mul(by.mult[lane]).wrapping_add(by.add[lane]);
+            let code = code.wrapping_shr(by.shift[lane] as u32);
+            codes[lane] = code.clamp(0, max_code.into()) as u8;
+        }
+        codes
+    }
+
+    /// How many of the thresholds, at most 255, every lane reaches.
+    #[inline(always)]
+    fn count_reached(self, sums: Self::Sums, thresholds: &[[i32; LANES]]) -> [u8; LANES] {
+        let (mut all, mut counts) = ([0; LANES], [0u8; LANES]);
+        self.store(sums, &mut all);
+        for thresholds in thresholds {
+            for lane in 0..LANES {
+                counts[lane] = counts[lane].wrapping_add((all[lane] >= thresholds[lane]).into());
+            }
+        }
+        counts
+    }
 
     /// Loads words in split order.
     fn load_words(self, words: &[i16; BYTES]) -> Self::Words;

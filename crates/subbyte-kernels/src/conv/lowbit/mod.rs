@@ -55,8 +55,16 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them.
     fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]);
 
-    /// `S` of `P` neighbouring output pixels for the channels of a panel.
-    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P];
+    /// Whether it gains by computing two panels at a time, where there are registers for that.
+    const PAIRS: bool;
+
+    /// `S` of `P` neighbouring output pixels for the channels of `R` panels from `panel` on.
+    fn tile<I: Isa, const P: usize, const R: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+    ) -> [[I::Words; R]; P];
 
     /// Bytes of packed weights and tables.
     fn packed_bytes(&self) -> usize;
@@ -129,21 +137,23 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
 }
 
 /// Pixels of a tile that divide a row with the least work twice done; longer ones read the weights less often.
-fn tile_pixels(width: usize, most: usize) -> usize {
+fn tile_pixels(width: usize, most: usize, sizes: &[usize]) -> usize {
     let work = |&pixels: &usize| width.div_ceil(pixels) * (pixels + 1);
-    let fitting = TILES
-        .into_iter()
-        .filter(|&pixels| pixels <= width.min(most));
+    let sizes = sizes.iter().copied();
+    let fitting = sizes.filter(|&pixels| pixels <= width.min(most));
     fitting.min_by_key(work).expect("one pixel fits")
 }
 
-/// Sizes of tiles.
+/// Sizes of tiles of one panel.
 const TILES: [usize; 4] = [7, 4, 2, 1];
 
+/// Sizes of tiles of two panels.
+const TILES_OF_PAIRS: [usize; 4] = [5, 4, 2, 1];
+
 impl<F: Family> LowBit<F> {
-    /// Row `y` of output pixels, in the channels of a panel; the output begins with row `top`.
+    /// Row `y` of output pixels, in the channels of `R` panels from `panel` on; the output begins with row `top`.
     #[inline(always)]
-    fn row<I: Isa, const P: usize>(
+    fn row<I: Isa, const P: usize, const R: usize>(
         &self,
         isa: I,
         panel: usize,
@@ -161,12 +171,15 @@ impl<F: Family> LowBit<F> {
                 slot: self.rows.slot(y * self.window.stride[0]),
                 x,
             };
-            let sums: [I::Words; P] = self.family.tile(isa, panel, &taps);
+            let tile: [[I::Words; R]; P] = self.family.tile(isa, panel, &taps);
             for p in 0..P {
-                let sums = self.terms.sums(isa, sums[p], boxes[x + p]);
                 let pixel = (y - top) * self.output.width + x + p;
-                let at = pixel * self.output.channels + panel * BYTES;
-                self.finish.write(isa, sums, panel, at, output);
+                for r in 0..R {
+                    let sums = self.terms.sums(isa, tile[p][r], boxes[x + p]);
+                    let panel = panel + r;
+                    let at = pixel * self.output.channels + panel * BYTES;
+                    self.finish.write(isa, sums, panel, at, output);
+                }
             }
         }
     }
@@ -180,7 +193,13 @@ impl<F: Family> Algorithm for LowBit<F> {
         let mut scratch = self
             .rows
             .scratch(job.scratch, self.strip * self.output.width);
-        let tile = tile_pixels(self.output.width, I::TILE);
+        let panels = self.output.channels.div_ceil(BYTES);
+        let paired = match F::PAIRS && I::MANY_REGISTERS {
+            true => panels / 2 * 2,
+            false => 0,
+        };
+        let tile = tile_pixels(self.output.width, I::TILE, &TILES);
+        let tile_of_pairs = tile_pixels(self.output.width, I::TILE, &TILES_OF_PAIRS);
         let mut filled = 0;
         let top = job.rows.start;
         for first in job.rows.clone().step_by(self.strip) {
@@ -194,13 +213,25 @@ impl<F: Family> Algorithm for LowBit<F> {
                 self.rows
                     .add_boxes(&mut scratch, &self.window, y, self.strip, self.output.width);
             }
-            for panel in 0..self.output.channels.div_ceil(BYTES) {
+            for panel in (0..paired).step_by(2) {
                 for y in strip.clone() {
+                    let place = [y, top];
+                    match tile_of_pairs {
+                        5 => self.row::<I, 5, 2>(isa, panel, place, &scratch, output),
+                        4 => self.row::<I, 4, 2>(isa, panel, place, &scratch, output),
+                        2 => self.row::<I, 2, 2>(isa, panel, place, &scratch, output),
+                        _ => self.row::<I, 1, 2>(isa, panel, place, &scratch, output),
+                    }
+                }
+            }
+            for panel in paired..panels {
+                for y in strip.clone() {
+                    let place = [y, top];
                     match tile {
-                        7 => self.row::<I, 7>(isa, panel, [y, top], &scratch, output),
-                        4 => self.row::<I, 4>(isa, panel, [y, top], &scratch, output),
-                        2 => self.row::<I, 2>(isa, panel, [y, top], &scratch, output),
-                        _ => self.row::<I, 1>(isa, panel, [y, top], &scratch, output),
+                        7 => self.row::<I, 7, 1>(isa, panel, place, &scratch, output),
+                        4 => self.row::<I, 4, 1>(isa, panel, place, &scratch, output),
+                        2 => self.row::<I, 2, 1>(isa, panel, place, &scratch, output),
+                        _ => self.row::<I, 1, 1>(isa, panel, place, &scratch, output),
                     }
                 }
             }

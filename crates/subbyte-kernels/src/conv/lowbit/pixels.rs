@@ -255,7 +255,7 @@ impl Shape {
 
     /// Bytes of all planes, with what vectors may read beyond.
     fn bytes(&self, groups: usize) -> usize {
-        self.stride[0] * self.stride[1] * groups * self.plane() + BYTES
+        self.stride[0] * self.stride[1] * groups * self.plane() + 2 * BYTES
     }
 
     /// Where the codes of a group lie under a tap, for the first output pixel.
@@ -312,72 +312,86 @@ impl<const ROW: usize> Pixels<ROW> {
         }
     }
 
-    /// Sums of entries of the pixels of a vector that begins at `position`, for `P` output channels from `first` on among those of
-    /// `weights`.
+    /// Sums of entries of the pixels of `R` vectors, the first of which begins at `position`, for `P` output channels from `first` on
+    /// among those of `weights`.
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(
+    fn tile<I: Isa, const P: usize, const R: usize>(
         &self,
         isa: I,
         planes: &[u8],
         position: usize,
         weights: &[[u8; CHANNELS]],
         first: usize,
-    ) -> [I::Words; P] {
+    ) -> [[I::Words; R]; P] {
         let rows = &self.rows.0;
         let planes = &planes[position..];
-        let mut sums = [isa.zero_sums(); P];
+        let mut sums = [[isa.zero_sums(); R]; P];
         for (weights, offsets) in weights
             .chunks(self.depth)
             .zip(self.offsets.chunks(self.depth))
         {
-            let mut bytes = [isa.zero_bytes(); P];
+            let mut bytes = [[isa.zero_bytes(); R]; P];
             for (weights, &offset) in weights.iter().zip(offsets) {
-                let codes = planes[offset..]
-                    .first_chunk()
-                    .expect("planes end with a vector more");
-                let index = isa.load_bytes(codes);
+                let codes = planes[offset..][..R * BYTES].as_chunks::<BYTES>().0;
+                let mut index = [isa.zero_bytes(); R];
+                for r in 0..R {
+                    index[r] = isa.load_bytes(&codes[r]);
+                }
                 let weights: &[u8; P] = weights[first..].first_chunk().expect("whole tiles");
                 for p in 0..P {
                     let row = &rows[usize::from(weights[p])];
-                    let found = match ROW {
-                        64 => isa.lookup64(row.first_chunk().expect("64 entries"), index),
-                        _ => isa.lookup16(row.first_chunk().expect("16 entries"), index),
-                    };
-                    bytes[p] = isa.add_bytes(bytes[p], found);
+                    for r in 0..R {
+                        let found = match ROW {
+                            64 => isa.lookup64(row.first_chunk().expect("64"), index[r]),
+                            _ => isa.lookup16(row.first_chunk().expect("16"), index[r]),
+                        };
+                        bytes[p][r] = isa.add_bytes(bytes[p][r], found);
+                    }
                 }
             }
             for p in 0..P {
-                sums[p] = isa.add_to_sums(sums[p], bytes[p]);
+                for r in 0..R {
+                    sums[p][r] = isa.add_to_sums(sums[p][r], bytes[p][r]);
+                }
             }
         }
-        let mut words = [isa.zero_words(); P];
+        let mut words = [[isa.zero_words(); R]; P];
         for p in 0..P {
-            words[p] = isa.sums(sums[p]);
+            for r in 0..R {
+                words[p][r] = isa.sums(sums[p][r]);
+            }
         }
         words
     }
 
-    /// Codes of [`CHANNELS`] output channels for the pixels of a vector.
+    /// Computes [`CHANNELS`] output channels for the pixels of `R` vectors.
     #[inline(always)]
-    fn codes<I: Isa, const P: usize>(
+    fn vectors<I: Isa, const P: usize, const R: usize>(
         &self,
         isa: I,
         planes: &[u8],
         position: usize,
         panel: usize,
-        codes: &mut [[u8; BYTES]; CHANNELS],
+        output: &mut [u8],
     ) {
         let steps = self.offsets.len();
         let weights = &self.weights[panel * steps..][..steps];
+        let mut codes = [[[0; BYTES]; CHANNELS]; R];
         for first in (0..CHANNELS).step_by(P) {
-            let tile: [I::Words; P] = self.tile(isa, planes, position, weights, first);
+            let tile: [[I::Words; R]; P] = self.tile(isa, planes, position, weights, first);
             for p in 0..P {
-                let sums = isa.scale_words(tile[p], self.unit, -self.middle);
                 let channel = panel * CHANNELS + first + p;
                 if channel < self.output.channels {
-                    self.lanes.write(isa, sums, channel, &mut codes[first + p]);
+                    for r in 0..R {
+                        let sums = isa.scale_words(tile[p][r], self.unit, -self.middle);
+                        let to = &mut codes[r][first + p];
+                        self.lanes.write(isa, sums, channel, to);
+                    }
                 }
             }
+        }
+        for (r, codes) in codes.iter().enumerate() {
+            self.write(isa, position + r * BYTES, panel, codes, output);
         }
     }
 
@@ -434,16 +448,21 @@ impl<const ROW: usize> Algorithm for Pixels<ROW> {
         let stride = self.window.stride[0];
         let seen = job.rows.start * stride..(job.rows.end - 1) * stride + self.window.kernel[0];
         self.fill(isa, input, seen, codes, planes);
-        for position in (0..self.shape().positions(own)).step_by(BYTES) {
-            for panel in 0..self.output.channels.div_ceil(CHANNELS) {
-                let mut codes = [[0; BYTES]; CHANNELS];
-                match I::TILE {
-                    8 => self.codes::<I, 8>(isa, planes, position, panel, &mut codes),
-                    4 => self.codes::<I, 4>(isa, planes, position, panel, &mut codes),
-                    _ => self.codes::<I, 1>(isa, planes, position, panel, &mut codes),
+        let positions = self.shape().positions(own);
+        let panels = self.output.channels.div_ceil(CHANNELS);
+        let mut position = 0;
+        while position < positions {
+            // A row of the table is read once for two vectors, where there are as many.
+            let pair = I::MANY_REGISTERS && position + BYTES < positions;
+            for panel in 0..panels {
+                match (pair, I::TILE) {
+                    (true, _) => self.vectors::<I, 4, 2>(isa, planes, position, panel, output),
+                    (_, 8) => self.vectors::<I, 8, 1>(isa, planes, position, panel, output),
+                    (_, 4) => self.vectors::<I, 4, 1>(isa, planes, position, panel, output),
+                    _ => self.vectors::<I, 1, 1>(isa, planes, position, panel, output),
                 }
-                self.write(isa, position, panel, &codes, output);
             }
+            position += if pair { 2 * BYTES } else { BYTES };
         }
     }
 

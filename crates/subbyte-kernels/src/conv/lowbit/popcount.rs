@@ -97,12 +97,26 @@ impl Family for Popcount {
         }
     }
 
+    const PAIRS: bool = false;
+
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P] {
-        match self.planes {
-            1 => self.planes::<I, P, 1>(isa, panel, taps),
-            _ => self.planes::<I, P, 2>(isa, panel, taps),
+    fn tile<I: Isa, const P: usize, const R: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+    ) -> [[I::Words; R]; P] {
+        let mut tile = [[isa.zero_words(); R]; P];
+        for r in 0..R {
+            let words: [I::Words; P] = match self.planes {
+                1 => self.planes::<I, P, 1>(isa, panel + r, taps),
+                _ => self.planes::<I, P, 2>(isa, panel + r, taps),
+            };
+            for p in 0..P {
+                tile[p][r] = words[p];
+            }
         }
+        tile
     }
 
     fn packed_bytes(&self) -> usize {

@@ -122,40 +122,61 @@ impl<const ROW: usize> Family for Table<ROW> {
         self.layout.pack(isa, codes, channels, row);
     }
 
+    /// A row of the table is read once for both panels.
+    const PAIRS: bool = true;
+
     #[inline(always)]
-    fn tile<I: Isa, const P: usize>(&self, isa: I, panel: usize, taps: &Taps<'_>) -> [I::Words; P] {
+    fn tile<I: Isa, const P: usize, const R: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+    ) -> [[I::Words; R]; P] {
         const { assert!(P <= size_of::<u64>() && P <= SLACK) };
         let rows = &self.rows.0;
-        let weights = &self.weights[panel * self.panel..][..self.panel];
-        let mut sums = [isa.zero_sums(); P];
-        for (ky, weights) in weights.chunks_exact(self.offsets.len()).enumerate() {
+        let weights = &self.weights[panel * self.panel..][..R * self.panel];
+        let mut sums = [[isa.zero_sums(); R]; P];
+        let mut first = 0;
+        for ky in 0..self.panel / self.offsets.len() {
             let row = &taps.row(ky)[taps.x..];
-            let weights = weights.chunks(self.depth);
-            for (weights, offsets) in weights.zip(self.offsets.chunks(self.depth)) {
-                let mut bytes = [isa.zero_bytes(); P];
-                for (index, &offset) in weights.iter().zip(offsets) {
-                    let index = isa.load_bytes(&index.0);
+            for offsets in self.offsets.chunks(self.depth) {
+                let mut bytes = [[isa.zero_bytes(); R]; P];
+                for (i, &offset) in offsets.iter().enumerate() {
+                    let mut index = [isa.zero_bytes(); R];
+                    for r in 0..R {
+                        debug_assert!(r * self.panel + first + i < weights.len());
+                        // SAFETY: a panel has an index for every row of the window and every offset.
+                        let own = unsafe { weights.get_unchecked(r * self.panel + first + i) };
+                        index[r] = isa.load_bytes(&own.0);
+                    }
                     debug_assert!(offset + size_of::<u64>() <= row.len());
                     // SAFETY: the codes of all output columns lie within the row, and its slack is larger than a word.
                     let codes = unsafe { row.as_ptr().add(offset).cast::<u64>().read_unaligned() };
                     let codes = codes.to_le_bytes();
                     for p in 0..P {
                         let row = &rows[usize::from(codes[p])];
-                        let found = match ROW {
-                            64 => isa.lookup64(row.first_chunk().expect("64 entries"), index),
-                            _ => isa.lookup16(row.first_chunk().expect("16 entries"), index),
-                        };
-                        bytes[p] = isa.add_bytes(bytes[p], found);
+                        for r in 0..R {
+                            let found = match ROW {
+                                64 => isa.lookup64(row.first_chunk().expect("64"), index[r]),
+                                _ => isa.lookup16(row.first_chunk().expect("16"), index[r]),
+                            };
+                            bytes[p][r] = isa.add_bytes(bytes[p][r], found);
+                        }
                     }
                 }
+                first += offsets.len();
                 for p in 0..P {
-                    sums[p] = isa.add_to_sums(sums[p], bytes[p]);
+                    for r in 0..R {
+                        sums[p][r] = isa.add_to_sums(sums[p][r], bytes[p][r]);
+                    }
                 }
             }
         }
-        let mut words = [isa.zero_words(); P];
+        let mut words = [[isa.zero_words(); R]; P];
         for p in 0..P {
-            words[p] = isa.sums(sums[p]);
+            for r in 0..R {
+                words[p][r] = isa.sums(sums[p][r]);
+            }
         }
         words
     }
