@@ -61,15 +61,11 @@ class Contender:
         self.process.wait()
 
 
-def chosen_peers(options):
-    return [ov] if options.isa else peers.PEERS
-
-
 def contenders(case, threads, options):
     """All that take turns on one case. Their models are made here."""
     network, own_network, batch, precisions, _ = CASES[case]
     found = []
-    for peer in chosen_peers(options):
+    for peer in options.peers:
         found += [Contender(peer.NAME, bits, peers.command(peer, network, bits, threads, batch)) for bits in precisions]
     for bits in options.bits:
         command = subbyte.command(own_network, bits, threads, batch)
@@ -113,7 +109,7 @@ def about(options):
     """What has to stand beside figures."""
     machine = f"{cpuinfo('model name')} (family {cpuinfo('cpu family')}, model {cpuinfo('model')}), {os.cpu_count()} cores"
     levels = machine_class(options) + ", to which only OpenVINO of the peers can be held" * bool(options.isa)
-    versions = ", ".join(" ".join(peer.REQUIREMENTS[0].split("==")) for peer in chosen_peers(options))
+    versions = ", ".join(" ".join(peer.REQUIREMENTS[0].split("==")) for peer in options.peers)
     command = shlex.join(["python3", "benches/peers/run.py", *sys.argv[1:]])
     return f"{machine}, {levels}, {datetime.date.today()}. {versions}. Milliseconds.\n\n```console\n$ {command}\n```"
 
@@ -130,7 +126,9 @@ def arguments():
     parser.add_argument("--turn", type=float, default=0.4, help="seconds of a turn (default: 0.4)")
     parser.add_argument("--isa", choices=["avx2"], help="compare on AVX2 alone, with OpenVINO: no other peer can be held to it")
     parser.add_argument("--json", metavar="FILE", help="also write every turn to a file")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.peers = [ov] if options.isa else peers.PEERS
+    return options
 
 
 def main():

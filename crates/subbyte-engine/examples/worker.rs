@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use subbyte_engine::{Arena, Options, Plan, Pool};
+use subbyte_engine::{Arena, Options, Plan, Pool, RunError, Step};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("steps are timed with one image on one thread".into());
     }
 
-    let model = subbyte_model::read(&std::fs::read(file)?)?;
+    let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+    let model = subbyte_model::read(&bytes).map_err(|error| format!("{file}: {error}"))?;
     let plan = Plan::new(&model, Options::default())?;
     let mut pool = Pool::new(Some(threads))?;
     let mut arena = plan.arena();
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|i| (i * 7919 >> 3) as u8)
         .collect();
     let mut logits = vec![0; batch * plan.classes()];
-    let macs = |step: &subbyte_engine::Step| step.macs;
+    let macs = |step: &Step| step.macs;
     println!(
         r#"{{"level": "{}", "first_macs": {}, "macs": {}}}"#,
         plan.level(),
@@ -78,17 +79,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Of a whole run, so that the caches are as they are in one: the time from the image to the end of the first convolution.
-fn time_first_layer(
-    plan: &Plan,
-    arena: &mut Arena,
-    image: &[u8],
-) -> Result<Duration, subbyte_engine::RunError> {
-    let first = plan.steps().iter().position(|step| step.macs > 0);
-    let end = first.map_or(0, |step| plan.steps()[step].nodes[plan.steps()[step].nodes.len() - 1]);
+/// The time from the image to the end of the first step that multiplies, in a whole run, so that the caches are as they are in one.
+fn time_first_layer(plan: &Plan, arena: &mut Arena, image: &[u8]) -> Result<Duration, RunError> {
+    let first = plan.steps().iter().find(|step| step.macs > 0);
+    let made = first.and_then(|step| step.nodes.last().copied());
     let (start, mut time) = (Instant::now(), Duration::ZERO);
     plan.observe(arena, image, &mut |node, _| {
-        if node == end {
+        if Some(node) == made {
             time = start.elapsed();
         }
     })?;
