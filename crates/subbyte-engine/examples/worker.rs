@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut pool = Pool::new(Some(threads))?;
     let mut arena = plan.arena();
     let images: Vec<u8> = (0..batch * plan.image_bytes())
-        .map(|i| (i * 7919 >> 3) as u8)
+        .map(|i| ((i * 7919) >> 3) as u8)
         .collect();
     let mut logits = vec![0; batch * plan.classes()];
     let macs = |step: &Step| step.macs;
