@@ -110,8 +110,10 @@ def about(options):
     machine = f"{cpuinfo('model name')} (family {cpuinfo('cpu family')}, model {cpuinfo('model')}), {os.cpu_count()} cores"
     levels = machine_class(options) + ", to which only OpenVINO of the peers can be held" * bool(options.isa)
     versions = ", ".join(" ".join(peer.REQUIREMENTS[0].split("==")) for peer in options.peers)
-    command = shlex.join(["python3", "benches/peers/run.py", *sys.argv[1:]])
-    return f"{machine}, {levels}, {datetime.date.today()}. {versions}. Milliseconds.\n\n```console\n$ {command}\n```"
+    variables = [f"SUBBYTE_ISA={os.environ['SUBBYTE_ISA']}"] if "SUBBYTE_ISA" in os.environ else []
+    command = shlex.join([*variables, "python3", "benches/peers/run.py", *sys.argv[1:]])
+    load = f"load before the run: {options.load:.1f}"
+    return f"{machine}, {levels}, {datetime.date.today()}, {load}. {versions}. Milliseconds.\n\n```console\n$ {command}\n```"
 
 
 def arguments():
@@ -127,6 +129,9 @@ def arguments():
     parser.add_argument("--isa", choices=["avx2"], help="compare on AVX2 alone, with OpenVINO: no other peer can be held to it")
     parser.add_argument("--json", metavar="FILE", help="also write every turn to a file")
     options = parser.parse_args()
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2: a spread needs two turns")
+    options.load = os.getloadavg()[0]
     options.peers = [ov] if options.isa else peers.PEERS
     return options
 
@@ -135,6 +140,8 @@ def main():
     options = arguments()
     pairs = [(case, threads) for case in options.cases for threads in CASES[case][-1] if threads in options.threads]
     prepared = [(case, threads, contenders(case, threads, options)) for case, threads in pairs]
+    if options.load > 0.5:
+        print(f"others use the machine, load {options.load:.1f}: only minima can be compared", file=sys.stderr)
     results = [result for pair in prepared for result in measure(*pair, options)]
     tables = table.comparisons(results, machine_class(options))
     print(table.markdown(about(options), results, tables))
