@@ -33,7 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
     let model = subbyte_model::read(&bytes).map_err(|error| format!("{file}: {error}"))?;
-    let plan = Plan::new(&model, Options::default())?;
+    let options = Options {
+        // Threads share either the images of a batch or the rows of one image.
+        threads: if batch > 1 {
+            NonZeroUsize::MIN
+        } else {
+            threads
+        },
+        ..Options::default()
+    };
+    let plan = Plan::new(&model, options)?;
     let mut pool = Pool::new(Some(threads))?;
     let mut arena = plan.arena();
     let images: Vec<u8> = (0..batch * plan.image_bytes())
