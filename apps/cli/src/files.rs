@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use subbyte::data::{self, Dataset, Geometry};
+use serde::Serialize;
+use subbyte::data::{self, Dataset, Geometry, LabelledFiles};
 use subbyte::graph::{Graph, Op, sbg};
 use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::train::{Checkpoint, Recipe};
@@ -57,14 +58,75 @@ fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
 /// The images that a network is measured on, never trained on: the test part of the data set at `path`, or all of a folder that
 /// is not divided.
 pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<Dataset> {
-    if path == "builtin" {
+    if path == BUILTIN {
         return Ok(data::fashion_mnist_subset().test);
     }
+    Ok(open(path, geometry, resize)?.held_out()?)
+}
+
+/// Images to measure a model on.
+pub enum TestImages {
+    /// In memory.
+    Loaded(Dataset),
+    /// In files of their own, of which there may be more than fit into memory.
+    Files(LabelledFiles),
+}
+
+/// As [`test_data`], with image files left where they are.
+pub fn test_images(
+    path: &str,
+    geometry: Geometry,
+    resize: Option<data::Resize>,
+) -> Result<TestImages> {
+    if path != BUILTIN
+        && let Some(files) = open(path, geometry, resize)?.held_out_files()?
+    {
+        return Ok(TestImages::Files(files));
+    }
+    Ok(TestImages::Loaded(test_data(path, geometry, resize)?))
+}
+
+/// The path of the data inside the binary.
+const BUILTIN: &str = "builtin";
+
+fn open(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<data::Source> {
     let options = data::Options {
         geometry: Some(geometry),
         resize,
     };
-    Ok(data::open(Path::new(path), &options)?.held_out()?)
+    Ok(data::open(Path::new(path), &options)?)
+}
+
+/// An image file that cannot be used.
+#[derive(Serialize)]
+pub struct Broken {
+    /// Where it is.
+    pub file: String,
+    /// What is wrong, with the file's name.
+    pub problem: String,
+}
+
+impl Broken {
+    /// Notes why a file cannot be used.
+    pub fn new(file: &Path, problem: &data::Error) -> Self {
+        Self {
+            file: file.display().to_string(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// Fails where there are files that could not be used, and names them all.
+pub fn refuse_broken(broken: &[Broken], images: usize) -> Result<()> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let problems: Vec<&str> = broken.iter().map(|b| b.problem.as_str()).collect();
+    bail!(
+        "{} of {images} images cannot be used:\n{}",
+        broken.len(),
+        problems.join("\n")
+    )
 }
 
 /// The data path to use: the given one, else the recipe's.

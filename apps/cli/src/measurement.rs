@@ -1,6 +1,6 @@
 //! The measurements that `quickstart`, `train`, `eval` and `lower` show, and how they are made.
 
-use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -8,8 +8,9 @@ use subbyte::data::Dataset;
 use subbyte::graph::{Graph, sbg};
 use subbyte::model::{self, Model};
 use subbyte::train::Checkpoint;
-use subbyte::{Agreement, IntegerScore};
+use subbyte::{Agreement, IntegerScore, Plan, Pool};
 
+use crate::args::Engine;
 use crate::commands::inspect::{Layer, layers};
 use crate::output::{Bar, Table, percent, thousands};
 
@@ -58,12 +59,13 @@ pub fn lower(
     checkpoint: Option<&Checkpoint>,
     data: &Dataset,
     vectors: usize,
+    engine: Engine,
 ) -> Result<Lowered> {
     let mut model = subbyte::lower::lower(graph)?;
     let mut bar = Bar::new("comparing evaluation with integers", data.len());
     let agreement = subbyte::compare(graph, &model, data, &mut |done| bar.at(done))?;
     drop(bar);
-    let (score, threads) = score(&model, data, None)?;
+    let (score, threads) = score(&model, data, engine)?;
     if let Some(checkpoint) = checkpoint {
         subbyte::add_provenance(&mut model, "recipe", checkpoint.recipe.to_toml());
         subbyte::add_provenance(&mut model, "data", &checkpoint.recipe.data.path);
@@ -73,7 +75,8 @@ pub fn lower(
     }
     subbyte::add_provenance(&mut model, "top1", format!("{:.4}", score.accuracy.top1()));
     subbyte::add_provenance(&mut model, "test images", data.len());
-    subbyte::add_test_vectors(&mut model, data, vectors)?;
+    let plan = Plan::new(&model, engine.options())?;
+    subbyte::add_test_vectors(&mut model, &plan, data.spread(vectors))?;
     let bytes = model::write(&model)?;
     let measurement = Measurement {
         layers: Some(layers(&model)?),
@@ -93,9 +96,10 @@ pub fn network(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
     data: &Dataset,
+    engine: Engine,
 ) -> Result<(Measurement, Option<Lowered>)> {
     if graph.is_fully_quantized() {
-        let mut lowered = lower(graph, checkpoint, data, subbyte::TEST_VECTORS)?;
+        let mut lowered = lower(graph, checkpoint, data, subbyte::TEST_VECTORS, engine)?;
         return Ok((std::mem::take(&mut lowered.measurement), Some(lowered)));
     }
     let metrics = subbyte::measure_float(graph, data)?;
@@ -110,17 +114,16 @@ pub fn network(
 }
 
 /// Accuracy and speed of a model, with a progress bar; also the threads that were used.
-pub fn score(
-    model: &Model,
-    data: &Dataset,
-    threads: Option<NonZeroUsize>,
-) -> Result<(IntegerScore, usize)> {
+fn score(model: &Model, data: &Dataset, engine: Engine) -> Result<(IntegerScore, usize)> {
+    let plan = Plan::new(model, engine.options())?;
+    subbyte::check_data(&plan, data.geometry(), data.classes())?;
+    let mut pool = Pool::new(engine.threads)?;
     let mut bar = Bar::new("integer model", data.len());
-    let score = subbyte::measure_model(model, data, threads, &mut |done| bar.at(done))?;
-    Ok((
-        score,
-        threads.map_or_else(subbyte::threads, NonZeroUsize::get),
-    ))
+    let score = subbyte::score(&plan, &mut pool, data.examples(), |accuracy| {
+        bar.at(accuracy.images);
+        ControlFlow::Continue(())
+    })?;
+    Ok((score, pool.threads()))
 }
 
 impl Measurement {

@@ -7,9 +7,11 @@ use subbyte_graph::Graph;
 use subbyte_model::Model;
 use subbyte_model::reference::Value;
 
-use crate::accuracy::prediction;
-use crate::measure::{CHUNK, check};
-use crate::{Accuracy, Error};
+use crate::measure::check;
+use crate::{Accuracy, Error, predicted_class};
+
+/// Images that are evaluated at a time.
+const CHUNK: usize = 64;
 
 /// How far the evaluation of a network and its integer model agree. Expected: nothing differs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,12 @@ pub fn compare(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Agreement, Error> {
     let network = IntegerNetwork::new(graph, &Device::flex())?;
-    check(network.image_bytes(), network.classes(), data)?;
+    check(
+        network.image_bytes(),
+        network.classes(),
+        data.geometry(),
+        data.classes(),
+    )?;
     let float = Network::new(graph, &Device::flex())?;
     let Geometry {
         height,
@@ -75,9 +82,9 @@ pub fn compare(
             };
             agreement.evaluated.add(expected, label.into());
             agreement.integer.add(logits, label.into());
-            let differs = prediction(expected) != prediction(logits);
+            let differs = predicted_class(expected) != predicted_class(logits);
             agreement.differing_predictions += u64::from(differs);
-            let differs = prediction(float) != prediction(logits);
+            let differs = predicted_class(float) != predicted_class(logits);
             agreement.differing_float_predictions += u64::from(differs);
         }
         progress(agreement.integer.images);

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::args::Lower;
+use crate::args::{Engine, Lower};
 use crate::files::{self, Network};
 use crate::measurement;
 use crate::note;
@@ -28,7 +28,13 @@ pub fn run(args: &Lower) -> Result<()> {
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
     let data = files::test_data(&path, files::geometry(&graph), None)?;
-    let lowered = measurement::lower(&graph, checkpoint.as_deref(), &data, args.vectors)?;
+    let lowered = measurement::lower(
+        &graph,
+        checkpoint.as_deref(),
+        &data,
+        args.vectors,
+        Engine::default(),
+    )?;
     files::write(&output, &lowered.bytes)?;
     if args.json {
         return print_json(&lowered.measurement);

@@ -1,5 +1,6 @@
 //! The commands that look at files, run as people run them.
 
+mod bench;
 mod cpu;
 mod inspect;
 mod plot;
