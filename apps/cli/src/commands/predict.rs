@@ -50,7 +50,7 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
             None
         }
     });
-    let mut bar = Bar::new("images", files.len());
+    let mut bar = Bar::new("predicting", files.len());
     let mut printer = match args.json {
         true => Printer::json(),
         false => Printer::table(&model, &files),

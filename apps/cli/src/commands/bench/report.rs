@@ -104,8 +104,16 @@ impl Layer {
         })
     }
 
+    /// All nodes; of those that are named after the one before, what their names add.
     fn names(&self) -> String {
-        let names = self.nodes.join(" + ");
+        let mut names = String::new();
+        let mut before = None;
+        for node in &self.nodes {
+            let more = before.and_then(|before| node.strip_prefix(before));
+            names += if names.is_empty() { "" } else { " + " };
+            names += more.filter(|more| more.starts_with('.')).unwrap_or(node);
+            before = Some(node.as_str());
+        }
         if names.chars().count() <= NAMES {
             return names;
         }
@@ -201,5 +209,37 @@ impl fmt::Display for Report {
             thousands(self.layer_runs as u64),
             self.layers()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Layer;
+
+    fn names(nodes: &[&str]) -> String {
+        let layer = Layer {
+            nodes: nodes.iter().map(|&node| node.to_owned()).collect(),
+            operation: "",
+            kernel: "",
+            level: "",
+            microseconds: 1.0,
+            share: 1.0,
+            macs: 0,
+            gmacs: None,
+            ceiling_gmacs: None,
+            ceiling_share: None,
+        };
+        layer.names()
+    }
+
+    #[test]
+    fn names_of_fused_nodes_are_not_repeated() {
+        assert_eq!(
+            names(&["input", "stem", "stem.quantize"]),
+            "input + stem + .quantize"
+        );
+        assert_eq!(names(&["a.conv1", "a.conv10"]), "a.conv1 + a.conv10");
+        let long = "x".repeat(100);
+        assert_eq!(names(&[&long]).chars().count(), 44);
     }
 }
