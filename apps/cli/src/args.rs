@@ -161,6 +161,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Number of threads.
+    pub fn threads(self) -> NonZeroUsize {
+        self.threads.unwrap_or_else(subbyte::threads)
+    }
+
     /// How plans are made.
     pub fn options(self) -> Options {
         Options {

@@ -1,6 +1,7 @@
 //! Networks, models and data from files.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
@@ -8,6 +9,8 @@ use subbyte::data::{self, Dataset, Geometry, LabelledFiles};
 use subbyte::graph::{Graph, Op, sbg};
 use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::train::{Checkpoint, Recipe};
+
+use crate::{interrupt, note};
 
 /// What a file holds.
 pub enum Network {
@@ -116,17 +119,27 @@ impl Broken {
     }
 }
 
-/// Fails where there are files that could not be used, and names them all.
-pub fn refuse_broken(broken: &[Broken], images: usize) -> Result<()> {
-    if broken.is_empty() {
-        return Ok(());
-    }
+/// How work on `count` images ends of which `done` could be used: interrupted, where there are more; with an error that names all
+/// files that could not be used, where there are any.
+pub fn end(done: usize, broken: &[Broken], count: usize) -> Result<ExitCode> {
     let problems: Vec<&str> = broken.iter().map(|b| b.problem.as_str()).collect();
-    bail!(
-        "{} of {images} images cannot be used:\n{}",
+    let problems = format!(
+        "{} of {count} images cannot be used:\n{}",
         broken.len(),
         problems.join("\n")
-    )
+    );
+    let seen = done + broken.len();
+    if seen < count {
+        if !broken.is_empty() {
+            note!("error: {problems}");
+        }
+        note!("interrupted after {seen} of {count} images");
+        return Ok(interrupt::exit_code());
+    }
+    if !broken.is_empty() {
+        bail!(problems);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The data path to use: the given one, else the recipe's.

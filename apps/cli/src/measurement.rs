@@ -1,7 +1,5 @@
 //! The measurements that `quickstart`, `train`, `eval` and `lower` show, and how they are made.
 
-use std::ops::ControlFlow;
-
 use anyhow::Result;
 use serde::Serialize;
 use subbyte::data::Dataset;
@@ -120,8 +118,7 @@ fn score(model: &Model, data: &Dataset, engine: Engine) -> Result<(IntegerScore,
     let mut pool = Pool::new(engine.threads)?;
     let mut bar = Bar::new("integer model", data.len());
     let score = subbyte::score(&plan, &mut pool, data.examples(), |accuracy| {
-        bar.at(accuracy.images);
-        ControlFlow::Continue(())
+        bar.at(accuracy.images)
     })?;
     Ok((score, pool.threads()))
 }

@@ -12,9 +12,9 @@ use crate::Accuracy;
 /// Images of a batch for each thread: enough that none waits long for the slowest.
 const BATCH: usize = 8;
 
-/// Threads that are used where no number is given.
-pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+/// Threads that are used where no number is given: as many as there are processors.
+pub fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Runs images, u8 `[height][width][colours]` each, and shows every one's tag with its logits, in the order of the images, until
@@ -30,7 +30,7 @@ pub fn run_all<T, P: AsRef<[u8]>>(
     mut show: impl FnMut(T, &[i32]) -> ControlFlow<()>,
 ) -> Result<Duration, RunError> {
     let most = BATCH * pool.threads();
-    let mut images = images.into_iter();
+    let mut images = images.into_iter().fuse();
     let (mut tags, mut pixels) = (Vec::with_capacity(most), Vec::new());
     let mut logits = vec![0; most * plan.classes()];
     let mut time = Duration::ZERO;
@@ -78,7 +78,7 @@ impl IntegerScore {
     }
 }
 
-/// Classifies labelled images, as [`run_all`] does; `progress` is told the accuracy so far, and may break.
+/// Classifies labelled images, as [`run_all`] does; `progress` is told the accuracy so far.
 ///
 /// # Errors
 /// If an image has another size than the model's input.
@@ -89,12 +89,13 @@ pub fn score<P: AsRef<[u8]>>(
     plan: &Plan,
     pool: &mut Pool,
     images: impl IntoIterator<Item = (usize, P)>,
-    mut progress: impl FnMut(&Accuracy) -> ControlFlow<()>,
+    mut progress: impl FnMut(&Accuracy),
 ) -> Result<IntegerScore, RunError> {
     let mut accuracy = Accuracy::default();
     let time = run_all(plan, pool, images, |label, logits| {
         accuracy.add(logits, label);
-        progress(&accuracy)
+        progress(&accuracy);
+        ControlFlow::Continue(())
     })?;
     Ok(IntegerScore { accuracy, time })
 }
@@ -132,12 +133,31 @@ mod tests {
     #[test]
     fn endless_images_can_be_stopped() {
         let (model, plan, mut pool) = setting(2);
-        let images = (0..).map(|_| (0, testing::random_image(&model, 0)));
-        let score = score(&plan, &mut pool, images, |accuracy| match accuracy.images {
-            100 => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        assert_eq!(score.unwrap().accuracy.images, 100);
+        let images = (0..).map(|i| (i, testing::random_image(&model, 0)));
+        let mut last = 0;
+        run_all(&plan, &mut pool, images, |i, _| {
+            last = i;
+            match i {
+                100 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        })
+        .unwrap();
+        assert_eq!(last, 100);
+    }
+
+    #[test]
+    fn a_score_counts_the_images_whose_label_has_the_largest_logit() {
+        let (model, plan, mut pool) = setting(2);
+        let image = testing::random_image(&model, 0);
+        let class = crate::predicted_class(&reference::run(&model, &image).unwrap());
+        let labels = [class, (class + 1) % plan.classes(), class];
+        let mut told = Vec::new();
+        let images = labels.map(|label| (label, &image));
+        let score = score(&plan, &mut pool, images, |a| told.push(a.images)).unwrap();
+        let right = labels.iter().filter(|&&label| label == class).count();
+        assert_eq!(score.accuracy.top1(), right as f64 / 3.0);
+        assert_eq!(told, [1, 2, 3]);
     }
 
     #[test]

@@ -59,8 +59,7 @@ pub fn run(args: &Bench) -> Result<()> {
 
 /// One thread, and all of the machine's where it has more.
 fn one_and_all() -> Vec<NonZeroUsize> {
-    let all = NonZeroUsize::new(subbyte::threads()).unwrap_or(NonZeroUsize::MIN);
-    let mut threads = vec![NonZeroUsize::MIN, all];
+    let mut threads = vec![NonZeroUsize::MIN, subbyte::threads()];
     threads.dedup();
     threads
 }

@@ -1,5 +1,3 @@
-use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use subbyte::{Accuracy, Plan, Pool};
 use crate::args::Eval;
 use crate::files::{self, Broken, Network, TestImages};
 use crate::measurement::{self, Measurement};
-use crate::output::{Bar, percent, print, print_json, thousands};
+use crate::output::{Bar, percent, print, print_json};
 use crate::{interrupt, note};
 
 /// Measures a model, or a network and the integer model that it becomes.
@@ -57,21 +55,20 @@ fn evaluate(args: &Eval, model: &Model, bytes: usize, path: &str) -> Result<Exit
     interrupt::watch()?;
     let mut broken = Vec::new();
     let mut bar = Bar::new("integer model", count);
-    let progress = |accuracy: &Accuracy| {
-        bar.at(accuracy.images);
-        match interrupt::asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    };
+    let progress = |accuracy: &Accuracy| bar.at(accuracy.images);
+    let going_on = || !interrupt::asked();
     let score = match images {
-        TestImages::Loaded(data) => subbyte::score(&plan, &mut pool, data.examples(), progress)?,
+        TestImages::Loaded(data) => {
+            let images = data.examples().take_while(|_| going_on());
+            subbyte::score(&plan, &mut pool, images, progress)?
+        }
         TestImages::Files(list) => {
             let files: Arc<[_]> = list.files.into();
-            let threads = NonZeroUsize::new(pool.threads()).unwrap_or(NonZeroUsize::MIN);
+            let threads = args.engine.threads();
             let stream = ImageStream::new(Arc::clone(&files), geometry, resize, threads)?;
             let images = list.labels.iter().zip(files.iter()).zip(stream);
-            let readable = images.filter_map(|((&label, file), image)| match image {
+            let wanted = images.take_while(|_| going_on());
+            let readable = wanted.filter_map(|((&label, file), image)| match image {
                 Ok(image) => Some((usize::from(label), image)),
                 Err(problem) => {
                     broken.push(Broken::new(file, &problem));
@@ -83,16 +80,10 @@ fn evaluate(args: &Eval, model: &Model, bytes: usize, path: &str) -> Result<Exit
     };
     drop(bar);
     let done = score.accuracy.images;
-    if done + broken.len() < count {
-        note!(
-            "interrupted after {} of {} images, top-1 so far {}",
-            thousands(done as u64),
-            thousands(count as u64),
-            percent(score.accuracy.top1())
-        );
-        return Ok(interrupt::exit_code());
-    }
-    if done > 0 {
+    let interrupted = done + broken.len() < count;
+    if interrupted {
+        note!("top-1 so far {}", percent(score.accuracy.top1()));
+    } else if done > 0 {
         let measurement = Measurement {
             bytes: Some(bytes),
             layers: Some(super::inspect::layers(model)?),
@@ -100,6 +91,5 @@ fn evaluate(args: &Eval, model: &Model, bytes: usize, path: &str) -> Result<Exit
         };
         show(args, &measurement)?;
     }
-    files::refuse_broken(&broken, count)?;
-    Ok(ExitCode::SUCCESS)
+    files::end(done, &broken, count)
 }

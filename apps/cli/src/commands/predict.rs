@@ -1,4 +1,3 @@
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +11,8 @@ use subbyte::{Plan, Pool};
 
 use crate::args::Predict;
 use crate::files::{self, Broken};
+use crate::interrupt;
 use crate::output::{Bar, Rows, percent};
-use crate::{interrupt, note};
 
 #[derive(Serialize)]
 struct Image {
@@ -38,12 +37,13 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
     let plan = Plan::new(&model, args.engine.options())?;
     let mut pool = Pool::new(args.engine.threads)?;
     let files: Arc<[PathBuf]> = expand(&args.images)?.into();
-    let threads = NonZeroUsize::new(pool.threads()).unwrap_or(NonZeroUsize::MIN);
+    let threads = args.engine.threads();
     let stream = ImageStream::new(Arc::clone(&files), geometry, resize, threads)?;
     interrupt::watch()?;
     let mut broken = Vec::new();
     let numbered = files.iter().enumerate().zip(stream);
-    let images = numbered.filter_map(|((i, file), image)| match image {
+    let wanted = numbered.take_while(|_| !interrupt::asked());
+    let images = wanted.filter_map(|((i, file), image)| match image {
         Ok(image) => Some((i, image)),
         Err(problem) => {
             broken.push(Broken::new(file, &problem));
@@ -65,20 +65,15 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
         printed = printer.image(&bar, &image);
         shown += 1;
         bar.at(i + 1);
-        match printed.is_err() || interrupt::asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        match printed {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     })?;
     printed?;
     printer.end(&bar, &broken)?;
     drop(bar);
-    if shown + broken.len() < files.len() {
-        note!("interrupted after {shown} of {} images", files.len());
-        return Ok(interrupt::exit_code());
-    }
-    files::refuse_broken(&broken, files.len())?;
-    Ok(ExitCode::SUCCESS)
+    files::end(shown, &broken, files.len())
 }
 
 /// The image files that are meant: a folder stands for those in it.
