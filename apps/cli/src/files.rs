@@ -1,16 +1,12 @@
 //! Networks, models and data from files.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Serialize;
-use subbyte::data::{self, Dataset, Geometry, LabelledFiles};
+use subbyte::data::{self, Dataset, Geometry};
 use subbyte::graph::{Graph, Op, sbg};
 use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::train::{Checkpoint, Recipe};
-
-use crate::{interrupt, note};
 
 /// What a file holds.
 pub enum Network {
@@ -67,79 +63,16 @@ pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -
     Ok(open(path, geometry, resize)?.held_out()?)
 }
 
-/// Images to measure a model on.
-pub enum TestImages {
-    /// In memory.
-    Loaded(Dataset),
-    /// In files of their own, of which there may be more than fit into memory.
-    Files(LabelledFiles),
-}
-
-/// As [`test_data`], with image files left where they are.
-pub fn test_images(
-    path: &str,
-    geometry: Geometry,
-    resize: Option<data::Resize>,
-) -> Result<TestImages> {
-    if path != BUILTIN
-        && let Some(files) = open(path, geometry, resize)?.held_out_files()?
-    {
-        return Ok(TestImages::Files(files));
-    }
-    Ok(TestImages::Loaded(test_data(path, geometry, resize)?))
-}
-
 /// The path of the data inside the binary.
-const BUILTIN: &str = "builtin";
+pub const BUILTIN: &str = "builtin";
 
-fn open(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<data::Source> {
+/// The data set at a path.
+pub fn open(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<data::Source> {
     let options = data::Options {
         geometry: Some(geometry),
         resize,
     };
     Ok(data::open(Path::new(path), &options)?)
-}
-
-/// An image file that cannot be used.
-#[derive(Serialize)]
-pub struct Broken {
-    /// Where it is.
-    pub file: String,
-    /// What is wrong, with the file's name.
-    pub problem: String,
-}
-
-impl Broken {
-    /// Notes why a file cannot be used.
-    pub fn new(file: &Path, problem: &data::Error) -> Self {
-        Self {
-            file: file.display().to_string(),
-            problem: problem.to_string(),
-        }
-    }
-}
-
-/// How work on `count` images ends of which `done` could be used: interrupted, where there are more; with an error that names all
-/// files that could not be used, where there are any.
-pub fn end(done: usize, broken: &[Broken], count: usize) -> Result<ExitCode> {
-    let problems: Vec<&str> = broken.iter().map(|b| b.problem.as_str()).collect();
-    let problems = format!(
-        "{} of {count} images cannot be used:\n{}",
-        broken.len(),
-        problems.join("\n")
-    );
-    let seen = done + broken.len();
-    if seen < count {
-        if !broken.is_empty() {
-            note!("error: {problems}");
-        }
-        note!("interrupted after {seen} of {count} images");
-        return Ok(interrupt::exit_code());
-    }
-    if !broken.is_empty() {
-        bail!(problems);
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The data path to use: the given one, else the recipe's.

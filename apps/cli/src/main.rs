@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod files;
+mod images;
 mod interrupt;
 mod measurement;
 mod output;

@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use subbyte_data::{Dataset, Geometry};
+use subbyte_data::Geometry;
 use subbyte_engine::Plan;
 use subbyte_exec::Network;
 use subbyte_graph::Graph;
@@ -7,13 +7,21 @@ use subbyte_train::{Metrics, evaluate_float};
 
 use crate::Error;
 
-/// Classifies all of `data` with the float network, its quantizers simulated in floats: for networks with float layers.
+/// Classifies labelled images, u8 `[height][width][colours]` each, with the float network, its quantizers simulated in floats: for
+/// networks with float layers.
 ///
 /// # Errors
-/// If the data do not fit the network.
-pub fn measure_float(graph: &Graph, data: &Dataset) -> Result<Metrics, Error> {
+/// If the network cannot be run, or not on these images and labels.
+///
+/// # Panics
+/// If an image does not have the geometry.
+pub fn measure_float<P: AsRef<[u8]>>(
+    graph: &Graph,
+    geometry: Geometry,
+    examples: impl IntoIterator<Item = (usize, P)>,
+) -> Result<Metrics, Error> {
     let network = Network::new(graph, &Device::flex())?;
-    Ok(evaluate_float(&network, data)?)
+    Ok(evaluate_float(&network, geometry, examples)?)
 }
 
 /// Whether a plan can be measured on images of some geometry and classes.
@@ -21,24 +29,14 @@ pub fn measure_float(graph: &Graph, data: &Dataset) -> Result<Metrics, Error> {
 /// # Errors
 /// If it cannot.
 pub fn check_data(plan: &Plan, geometry: Geometry, classes: &[String]) -> Result<(), Error> {
-    check(plan.image_bytes(), plan.classes(), geometry, classes)
-}
-
-/// Whether images of some geometry and classes can be given to a network.
-pub(crate) fn check(
-    image_bytes: usize,
-    known: usize,
-    geometry: Geometry,
-    classes: &[String],
-) -> Result<(), Error> {
-    if geometry.bytes() != image_bytes {
+    if geometry.bytes() != plan.image_bytes() {
         Err(Error::Geometry {
-            expected: image_bytes,
+            expected: plan.image_bytes(),
             found: geometry.bytes(),
         })
-    } else if classes.len() != known {
+    } else if classes.len() != plan.classes() {
         Err(Error::Classes {
-            expected: known,
+            expected: plan.classes(),
             found: classes.len(),
         })
     } else {

@@ -1,33 +1,37 @@
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
-use subbyte::data::ImageStream;
 use subbyte::model::Model;
-use subbyte::{Accuracy, Plan, Pool};
+use subbyte::{Plan, Pool};
 
 use crate::args::Eval;
-use crate::files::{self, Broken, Network, TestImages};
+use crate::files::{self, Network};
+use crate::images::TestImages;
 use crate::measurement::{self, Measurement};
 use crate::output::{Bar, percent, print, print_json};
 use crate::{interrupt, note};
 
-/// Measures a model, or a network and the integer model that it becomes.
+/// Measures a model, or a network and the integer model that it becomes. Image files are decoded as they are needed; those that
+/// cannot be used are left out and named at the end, as an error.
 pub fn run(args: &Eval) -> Result<ExitCode> {
     let given = args.data.as_ref().or(args.positional.as_ref());
     match files::load(&args.file)? {
         Network::Model(model, bytes) => {
             let path = files::data_path(given.or(files::noted_data(&model)), None, &args.file)?;
-            evaluate(args, &model, bytes.len(), &path)
+            let geometry = files::model_geometry(&model);
+            let images = TestImages::open(&path, geometry, files::resize(&model))?;
+            evaluate(args, &model, bytes.len(), &images)
         }
         Network::Graph(graph, checkpoint) => {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
-            let data = files::test_data(&path, files::geometry(&graph), None)?;
+            let images = TestImages::open(&path, files::geometry(&graph), None)?;
             let (measurement, _) =
-                measurement::network(&graph, checkpoint.as_deref(), &data, args.engine)?;
-            show(args, &measurement)?;
-            Ok(ExitCode::SUCCESS)
+                measurement::network(&graph, checkpoint.as_deref(), &images, args.engine)?;
+            if images.broken() < images.len() {
+                show(args, &measurement)?;
+            }
+            images.end(images.len() - images.broken())
         }
     }
 }
@@ -40,48 +44,19 @@ fn show(args: &Eval, measurement: &Measurement) -> Result<()> {
     }
 }
 
-/// Measures a model. Image files are decoded as they are needed; those that cannot be used are left out and named at the end, as
-/// an error.
-fn evaluate(args: &Eval, model: &Model, bytes: usize, path: &str) -> Result<ExitCode> {
-    let (geometry, resize) = (files::model_geometry(model), files::resize(model));
+/// Measures a model until it is done or interrupted.
+fn evaluate(args: &Eval, model: &Model, bytes: usize, images: &TestImages) -> Result<ExitCode> {
     let plan = Plan::new(model, args.engine.options())?;
     let mut pool = Pool::new(args.engine.threads)?;
-    let images = files::test_images(path, geometry, resize)?;
-    let (found, classes, count) = match &images {
-        TestImages::Loaded(data) => (data.geometry(), data.classes(), data.len()),
-        TestImages::Files(list) => (geometry, &list.classes[..], list.files.len()),
-    };
-    subbyte::check_data(&plan, found, classes)?;
+    subbyte::check_data(&plan, images.geometry(), images.classes())?;
     interrupt::watch()?;
-    let mut broken = Vec::new();
-    let mut bar = Bar::new("integer model", count);
-    let progress = |accuracy: &Accuracy| bar.at(accuracy.images);
-    let going_on = || !interrupt::asked();
-    let score = match images {
-        TestImages::Loaded(data) => {
-            let images = data.examples().take_while(|_| going_on());
-            subbyte::score(&plan, &mut pool, images, progress)?
-        }
-        TestImages::Files(list) => {
-            let files: Arc<[_]> = list.files.into();
-            let threads = args.engine.threads();
-            let stream = ImageStream::new(Arc::clone(&files), geometry, resize, threads)?;
-            let images = list.labels.iter().zip(files.iter()).zip(stream);
-            let wanted = images.take_while(|_| going_on());
-            let readable = wanted.filter_map(|((&label, file), image)| match image {
-                Ok(image) => Some((usize::from(label), image)),
-                Err(problem) => {
-                    broken.push(Broken::new(file, &problem));
-                    None
-                }
-            });
-            subbyte::score(&plan, &mut pool, readable, progress)?
-        }
-    };
+    let mut bar = Bar::new("integer model", images.len());
+    let examples = images.examples(args.engine.threads())?;
+    let wanted = examples.take_while(|_| !interrupt::asked());
+    let score = subbyte::score(&plan, &mut pool, wanted, |accuracy| bar.at(accuracy.images))?;
     drop(bar);
     let done = score.accuracy.images;
-    let interrupted = done + broken.len() < count;
-    if interrupted {
+    if done + images.broken() < images.len() {
         note!("top-1 so far {}", percent(score.accuracy.top1()));
     } else if done > 0 {
         let measurement = Measurement {
@@ -91,5 +66,5 @@ fn evaluate(args: &Eval, model: &Model, bytes: usize, path: &str) -> Result<Exit
         };
         show(args, &measurement)?;
     }
-    files::end(done, &broken, count)
+    images.end(done)
 }

@@ -10,7 +10,8 @@ use subbyte::model::{Model, Op};
 use subbyte::{Plan, Pool};
 
 use crate::args::Predict;
-use crate::files::{self, Broken};
+use crate::files;
+use crate::images::{self, Broken};
 use crate::interrupt;
 use crate::output::{Bar, Rows, percent};
 
@@ -73,7 +74,7 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
     printed?;
     printer.end(&bar, &broken)?;
     drop(bar);
-    files::end(shown, &broken, files.len())
+    images::end(shown, &broken, files.len())
 }
 
 /// The image files that are meant: a folder stands for those in it.

@@ -109,7 +109,7 @@ pub fn run(args: &Quickstart) -> Result<()> {
     let lowered = measurement::lower(
         graph,
         Some(checkpoint),
-        &split.test,
+        &split.test.clone().into(),
         subbyte::TEST_VECTORS,
         Engine::default(),
     )?;
@@ -150,7 +150,12 @@ fn train(trial: &Trial, split: &Split, args: &Quickstart) -> Result<Trained> {
         bail!("{} was stopped", trial.name)
     };
     let begun = Instant::now();
-    let top1 = subbyte::measure_float(&checkpoint.graph, &split.test)?.top1;
+    let top1 = subbyte::measure_float(
+        &checkpoint.graph,
+        split.test.geometry(),
+        split.test.examples(),
+    )?
+    .top1;
     let images_per_second = split.test.len() as f64 / begun.elapsed().as_secs_f64();
     let bytes = sbg::to_bytes(&checkpoint.graph, &sbg::Extras::default())?.len();
     let (title, name) = (trial.title, trial.name);

@@ -54,7 +54,7 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     let (measurement, lowered) = measurement::network(
         &checkpoint.graph,
         Some(&checkpoint),
-        &split.test,
+        &split.test.into(),
         Engine::default(),
     )?;
     let model = run.folder().model();
