@@ -123,7 +123,7 @@ impl Mix {
             len: OUTPUT,
         };
         let inputs = [Region { start, len }];
-        prepared?.run(Job::new(&mut arena, &inputs, output, Region::default()));
+        prepared?.run(Job::new(&mut arena, &inputs, output, Region::default(), 1));
         Some(rounds as u64 * STEPS_A_ROUND)
     }
 }
@@ -132,7 +132,7 @@ impl Mix {
 const VECTORS: usize = 64;
 
 /// Blocks that results are written to.
-const OUTPUT: usize = 2;
+const OUTPUT: usize = 1;
 
 /// Steps of a round, a multiple of every tile.
 const STEPS_A_ROUND: u64 = 24;
@@ -148,8 +148,7 @@ impl Algorithm for Steps {
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let input: &[u8] = job.inputs.get(0);
         let operands = input.as_chunks().0.first_chunk().expect("as many blocks");
-        let output = view_mut::<i16>(job.output).first_chunk_mut();
-        let output = output.expect("two blocks");
+        let output = job.output.first_chunk_mut().expect("one block");
         let rounds = self.rounds;
         // As many sums as hide the time that an operation takes, and fit the registers with the operands.
         match (self.mix, I::MANY_REGISTERS) {
@@ -169,7 +168,7 @@ impl Algorithm for Steps {
 }
 
 type Operands = [[u8; BYTES]; VECTORS];
-type Output = [i16; BYTES];
+type Output = [u8; BYTES];
 
 #[inline(always)]
 fn lookups<I: Isa, const P: usize, const ROW: usize>(
@@ -216,7 +215,7 @@ fn keep<I: Isa>(isa: I, bytes: &[I::Bytes], output: &mut Output) {
     for &bytes in bytes {
         sums = isa.add_to_sums(sums, bytes);
     }
-    isa.store_words(isa.sums(sums), output);
+    isa.store_bytes(isa.sums(sums), output);
 }
 
 #[inline(always)]
@@ -229,7 +228,7 @@ fn counts<I: Isa>(isa: I, times: usize, operands: &Operands, output: &mut Output
     for i in 0..times {
         counts = isa.count_ones(counts, words.0[i % BYTES], &words.0);
     }
-    isa.store_words(isa.counts(counts), output);
+    isa.store_bytes(isa.counts(counts), output);
 }
 
 #[inline(always)]
@@ -283,7 +282,7 @@ fn keep_sums<I: Isa>(isa: I, sums: &[I::Sums], output: &mut Output) {
         }
     }
     for (to, from) in output.iter_mut().zip(all) {
-        *to = from as i16;
+        *to = from as u8;
     }
 }
 

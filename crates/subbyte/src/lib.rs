@@ -9,13 +9,13 @@
 //! # let random = subbyte_model::testing::random_model(3);
 //! # std::fs::write(&path, subbyte_model::write(&random)?)?;
 //! # let pixels = subbyte_model::testing::random_image(&random, 0);
-//! use std::num::NonZeroUsize;
 //! use subbyte::{Level, Options, Plan, Pool, model, predicted_class};
 //!
 //! let model = model::read(&std::fs::read(&path)?)?;
 //! let level = Some(Level::best()); // None obeys the variable SUBBYTE_ISA
-//! let plan = Plan::new(&model, Options { level, ..Options::default() })?;
-//! let mut pool = Pool::new(NonZeroUsize::new(2))?; // two threads; None takes all processors
+//! let threads = std::thread::available_parallelism()?;
+//! let plan = Plan::new(&model, Options { level, threads, ..Options::default() })?;
+//! let mut pool = Pool::new(Some(threads))?;
 //! let mut arena = plan.arena(); // all the memory of a run
 //! let logits = plan.run_with(&mut pool, &mut arena, &pixels)?; // u8 [height][width][colours]
 //! let class = predicted_class(logits);
@@ -25,8 +25,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Plan::run`] needs no pool, `Plan::run_batch` takes many images at once; one plan serves any number of threads, each with
-//! its own arena.
+//! [`Plan::run`] needs no pool, `Plan::run_batch` takes many images at once and [`run_all`](fn.run_all.html) any number; one plan
+//! serves any number of threads, each with its own arena.
 //!
 //! Features: `threads` (default) for [`Pool`]; `std` (default) for finding the processor's instruction sets at run time, without
 //! which the crate is `no_std`; `train` for everything in front of a model. With `train` there are also the modules `data`,

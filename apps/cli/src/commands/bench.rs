@@ -19,17 +19,31 @@ use report::{Layer, Report, Row};
 /// Measures whole runs and layers of a model, and what the machine could do at best.
 pub fn run(args: &Bench) -> Result<()> {
     let (model, bytes) = files::load_model(&args.model)?;
-    let options = Options {
-        level: args.level,
-        ..Options::default()
+    let plan_for = |threads| {
+        let options = Options {
+            level: args.level,
+            threads,
+            ..Options::default()
+        };
+        Plan::new(&model, options)
     };
-    let plan = Plan::new(&model, options)?;
-    let threads = match args.threads {
-        Some(threads) => vec![threads],
-        None => one_and_all(),
-    };
-    let times = measure::runs(&plan, &threads, args.batch.get(), args.seconds)?;
-    let rows = threads.iter().zip(&times);
+    let plan = plan_for(NonZeroUsize::MIN)?;
+    let batch = args.batch.get();
+    let mut plans = Vec::new();
+    for threads in args
+        .threads
+        .map_or_else(one_and_all, |threads| vec![threads])
+    {
+        // Threads share either the rows of one image or images, each of which one of them computes.
+        let sharing = if batch == 1 {
+            threads
+        } else {
+            NonZeroUsize::MIN
+        };
+        plans.push((threads, plan_for(sharing)?));
+    }
+    let times = measure::runs(&plans, batch, args.seconds)?;
+    let rows = plans.iter().zip(&times);
     let ceilings = Ceilings::measure(plan.steps());
     let steps = measure::steps(&plan, args.seconds)?;
     let total = steps.times.iter().sum();
@@ -41,11 +55,10 @@ pub fn run(args: &Bench) -> Result<()> {
         level: plan.level().name(),
         file_bytes: bytes.len(),
         packed_bytes: plan.steps().iter().map(|step| step.packed_bytes).sum(),
-        arena_bytes: plan.arena_bytes(),
-        batch: args.batch.get(),
+        batch,
         macs: plan.steps().iter().map(|step| step.macs).sum(),
         runs: rows
-            .map(|(&n, times)| Row::new(n, times, args.batch.get()))
+            .map(|((threads, plan), times)| Row::new(*threads, plan, times, batch))
             .collect(),
         layer_runs: steps.runs,
         layers: layers.filter_map(layer).collect(),

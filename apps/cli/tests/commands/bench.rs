@@ -31,6 +31,7 @@ fn one_thread_and_all_are_compared_and_every_layer_is_timed() {
         assert!(0.0 < least && least <= middle, "{row}");
         assert!(row["interquartile_range_ms"].as_f64().unwrap() >= 0.0);
         assert!(row["runs"].as_u64().unwrap() >= 3);
+        assert!(row["arena_bytes"].as_u64().unwrap() > 28 * 28);
         let speed = row["images_per_second"].as_f64().unwrap();
         assert!((speed * middle / 1e3 - 1.0).abs() < 1e-6, "{row}");
     }
@@ -44,7 +45,7 @@ fn one_thread_and_all_are_compared_and_every_layer_is_timed() {
     assert!(whole > 0.9 && whole < 1.0 + 1e-9, "{whole}");
     let length = std::fs::metadata(place.path("small.sbm")).unwrap().len();
     assert_eq!(report["file_bytes"], length);
-    for key in ["packed_bytes", "arena_bytes", "layer_runs"] {
+    for key in ["packed_bytes", "layer_runs"] {
         assert!(report[key].as_u64().unwrap() > 0, "{key}");
     }
 }

@@ -40,29 +40,27 @@ impl Times {
     }
 }
 
-/// Times of whole runs of `batch` images for each number of threads, `patience` for each.
+/// Times of whole runs of `batch` images by each of the plans, which is for so many threads; `patience` for each.
 pub fn runs(
-    plan: &Plan,
-    threads: &[NonZeroUsize],
+    plans: &[(NonZeroUsize, Plan)],
     batch: usize,
     patience: Duration,
 ) -> Result<Vec<Times>> {
-    let images = images(plan, batch);
     let mut ways = Vec::new();
-    for &threads in threads {
+    for (threads, plan) in plans {
+        let (threads, images) = (*threads, images(plan, batch));
         let mut pool = Pool::new(Some(threads))?;
         let mut arena = plan.arena();
         let mut logits = vec![0; batch * plan.classes()];
-        let images = &images;
         ways.push(move || -> Result<(), RunError> {
             match (batch, threads.get()) {
-                (1, 1) => plan.run(&mut arena, images).map(|logits| {
+                (1, 1) => plan.run(&mut arena, &images).map(|logits| {
                     black_box(logits);
                 }),
-                (1, _) => plan.run_with(&mut pool, &mut arena, images).map(|logits| {
+                (1, _) => plan.run_with(&mut pool, &mut arena, &images).map(|logits| {
                     black_box(logits);
                 }),
-                _ => plan.run_batch(&mut pool, images, black_box(&mut logits)),
+                _ => plan.run_batch(&mut pool, &images, black_box(&mut logits)),
             }
         });
     }

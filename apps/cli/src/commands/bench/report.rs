@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::Serialize;
+use subbyte::Plan;
 use subbyte::engine::Step;
 
 use super::ceiling::{CeilingReport, Ceilings};
@@ -22,8 +23,6 @@ pub struct Report {
     pub file_bytes: usize,
     /// Bytes of packed weights and tables.
     pub packed_bytes: usize,
-    /// Bytes of a run's memory, one for each thread that computes an image of its own.
-    pub arena_bytes: usize,
     /// Images of a run.
     pub batch: usize,
     /// Multiply-adds of one image.
@@ -39,6 +38,8 @@ pub struct Report {
 #[derive(Serialize)]
 pub struct Row {
     threads: usize,
+    /// Bytes of memory beside weights, images and logits.
+    arena_bytes: usize,
     runs: usize,
     minimum_ms: f64,
     median_ms: f64,
@@ -48,10 +49,13 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(threads: NonZeroUsize, times: &Times, batch: usize) -> Self {
+    pub fn new(threads: NonZeroUsize, plan: &Plan, times: &Times, batch: usize) -> Self {
+        // Threads that share no image have a memory each.
+        let arenas = if batch == 1 { 1 } else { threads.get() };
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         Self {
             threads: threads.get(),
+            arena_bytes: arenas * plan.arena_bytes(),
             runs: times.runs(),
             minimum_ms: ms(times.minimum()),
             median_ms: ms(times.median()),
@@ -139,6 +143,7 @@ impl Report {
             "spread ms",
             "images/s",
             "runs",
+            "memory bytes",
         ])
         .text(0);
         for row in &self.runs {
@@ -149,6 +154,7 @@ impl Report {
                 format!("{:.3}", row.interquartile_range_ms),
                 thousands(row.images_per_second as u64),
                 thousands(row.runs as u64),
+                thousands(row.arena_bytes as u64),
             ]);
         }
         table
@@ -190,10 +196,9 @@ impl fmt::Display for Report {
         writeln!(f, "{} on {}, {}", self.model, self.architecture, self.level)?;
         writeln!(
             f,
-            "{} bytes of file, {} bytes of packed weights and tables, {} bytes of memory for a run\n",
+            "{} bytes of file, {} bytes of packed weights and tables\n",
             bytes(self.file_bytes),
-            bytes(self.packed_bytes),
-            bytes(self.arena_bytes)
+            bytes(self.packed_bytes)
         )?;
         writeln!(
             f,
