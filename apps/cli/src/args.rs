@@ -2,8 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use subbyte::{Level, Options};
 
 /// Convolutional networks below eight bits in every layer, on integers only.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ pub enum Command {
     Eval(Eval),
     /// Classify images.
     Predict(Predict),
+    /// Time a model and each of its layers on this machine.
+    Bench(Bench),
     /// Turn a trained network into an integer model.
     Lower(Lower),
     /// Show layers, sizes and where every byte of a file goes.
@@ -87,9 +91,9 @@ pub struct Eval {
     /// The same as an option.
     #[arg(long, value_name = "PATH", conflicts_with = "positional")]
     pub data: Option<String>,
-    /// Threads; all of the machine's unless given.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    /// What the integers run on.
+    #[command(flatten)]
+    pub engine: Engine,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -100,15 +104,75 @@ pub struct Eval {
 pub struct Predict {
     /// Model (`.sbm`).
     pub model: PathBuf,
-    /// Images (JPEG, PNG, WebP).
+    /// Images (JPEG, PNG, WebP) and folders of them.
     #[arg(required = true)]
     pub images: Vec<PathBuf>,
     /// Classes to show for each image.
     #[arg(long, value_name = "N", default_value = "3")]
     pub top: NonZeroUsize,
+    /// What the integers run on.
+    #[command(flatten)]
+    pub engine: Engine,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `bench`.
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// Model (`.sbm`).
+    pub model: PathBuf,
+    /// Threads; unless given, one and all of the machine's are compared.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Images of a run. With one, threads share its rows; with more, they share the images.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub batch: NonZeroUsize,
+    /// Time to measure each number of threads, and the layers.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    pub seconds: Duration,
+    /// Highest instruction set to use, such as `avx2`; unless given, what SUBBYTE_ISA names, else the best of the processor.
+    #[arg(long, value_name = "NAME", value_parser = Level::from_name)]
+    pub level: Option<Level>,
+    /// Print one JSON object instead of tables.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number".to_owned())?;
+    // A day is more than anybody waits, and no sum of such times overflows.
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() && time <= Duration::from_secs(86_400) => Ok(time),
+        _ => Err("give more than 0 and at most 86400 seconds".to_owned()),
+    }
+}
+
+/// What the integer engine runs on.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Engine {
+    /// Threads that compute, and as many that decode image files; all of the machine's unless given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Highest instruction set to use, such as `avx2`; unless given, what SUBBYTE_ISA names, else the best of the processor.
+    #[arg(long, value_name = "NAME", value_parser = Level::from_name)]
+    pub level: Option<Level>,
+}
+
+impl Engine {
+    /// Number of threads.
+    pub fn threads(self) -> NonZeroUsize {
+        self.threads.unwrap_or_else(subbyte::threads)
+    }
+
+    /// How plans are made.
+    pub fn options(self) -> Options {
+        Options {
+            level: self.level,
+            ..Options::default()
+        }
+    }
 }
 
 /// `lower`.

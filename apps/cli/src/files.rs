@@ -57,14 +57,22 @@ fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
 /// The images that a network is measured on, never trained on: the test part of the data set at `path`, or all of a folder that
 /// is not divided.
 pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<Dataset> {
-    if path == "builtin" {
+    if path == BUILTIN {
         return Ok(data::fashion_mnist_subset().test);
     }
+    Ok(open(path, geometry, resize)?.held_out()?)
+}
+
+/// The path of the data inside the binary.
+pub const BUILTIN: &str = "builtin";
+
+/// The data set at a path.
+pub fn open(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<data::Source> {
     let options = data::Options {
         geometry: Some(geometry),
         resize,
     };
-    Ok(data::open(Path::new(path), &options)?.held_out()?)
+    Ok(data::open(Path::new(path), &options)?)
 }
 
 /// The data path to use: the given one, else the recipe's.

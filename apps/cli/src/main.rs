@@ -6,6 +6,8 @@
 mod args;
 mod commands;
 mod files;
+mod images;
+mod interrupt;
 mod measurement;
 mod output;
 mod pictures;

@@ -1,16 +1,15 @@
 //! The measurements that `quickstart`, `train`, `eval` and `lower` show, and how they are made.
 
-use std::num::NonZeroUsize;
-
 use anyhow::Result;
 use serde::Serialize;
-use subbyte::data::Dataset;
 use subbyte::graph::{Graph, sbg};
 use subbyte::model::{self, Model};
 use subbyte::train::Checkpoint;
-use subbyte::{Agreement, IntegerScore};
+use subbyte::{Agreement, IntegerScore, Plan, Pool};
 
+use crate::args::Engine;
 use crate::commands::inspect::{Layer, layers};
+use crate::images::TestImages;
 use crate::output::{Bar, Table, percent, thousands};
 
 /// One measured network; what does not apply is null. Accuracies are fractions over `images` test images.
@@ -52,18 +51,23 @@ pub struct Lowered {
     pub measurement: Measurement,
 }
 
-/// Lowers `graph`, compares evaluation and integers on all of `data`, and puts together the model's file.
+/// Lowers `graph`, compares evaluation and integers on all images, and puts together the model's file. Image files that cannot be
+/// used are left out.
 pub fn lower(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
-    data: &Dataset,
+    images: &TestImages,
     vectors: usize,
+    engine: Engine,
 ) -> Result<Lowered> {
     let mut model = subbyte::lower::lower(graph)?;
-    let mut bar = Bar::new("comparing evaluation with integers", data.len());
-    let agreement = subbyte::compare(graph, &model, data, &mut |done| bar.at(done))?;
+    let plan = Plan::new(&model, engine.options())?;
+    subbyte::check_data(&plan, images.geometry(), images.classes())?;
+    let mut bar = Bar::new("comparing evaluation with integers", images.len());
+    let examples = images.examples(engine.threads())?;
+    let agreement = subbyte::compare(graph, &model, examples, &mut |done| bar.at(done))?;
     drop(bar);
-    let (score, threads) = score(&model, data, None)?;
+    let (score, threads) = score(&plan, images, engine)?;
     if let Some(checkpoint) = checkpoint {
         subbyte::add_provenance(&mut model, "recipe", checkpoint.recipe.to_toml());
         subbyte::add_provenance(&mut model, "data", &checkpoint.recipe.data.path);
@@ -72,8 +76,9 @@ pub fn lower(
         subbyte::add_provenance(&mut model, "epochs", checkpoint.history.len());
     }
     subbyte::add_provenance(&mut model, "top1", format!("{:.4}", score.accuracy.top1()));
-    subbyte::add_provenance(&mut model, "test images", data.len());
-    subbyte::add_test_vectors(&mut model, data, vectors)?;
+    subbyte::add_provenance(&mut model, "test images", score.accuracy.images);
+    let chosen = images.spread(vectors);
+    subbyte::add_test_vectors(&mut model, &plan, chosen.iter().map(AsRef::as_ref))?;
     let bytes = model::write(&model)?;
     let measurement = Measurement {
         layers: Some(layers(&model)?),
@@ -88,21 +93,25 @@ pub fn lower(
 }
 
 /// Measures a network: where every layer is quantized the integer model that it becomes, which comes back too, else the network in
-/// floats.
+/// floats. Image files that cannot be used are left out.
 pub fn network(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
-    data: &Dataset,
+    images: &TestImages,
+    engine: Engine,
 ) -> Result<(Measurement, Option<Lowered>)> {
     if graph.is_fully_quantized() {
-        let mut lowered = lower(graph, checkpoint, data, subbyte::TEST_VECTORS)?;
+        let mut lowered = lower(graph, checkpoint, images, subbyte::TEST_VECTORS, engine)?;
         return Ok((std::mem::take(&mut lowered.measurement), Some(lowered)));
     }
-    let metrics = subbyte::measure_float(graph, data)?;
+    let examples = images.examples(engine.threads())?;
+    let mut seen = 0;
+    let counted = examples.inspect(|_| seen += 1);
+    let metrics = subbyte::measure_float(graph, images.geometry(), counted)?;
     let bytes = sbg::to_bytes(graph, &sbg::Extras::default())?.len();
     let measurement = Measurement {
         top1_evaluated: Some(metrics.top1),
-        images: Some(data.len()),
+        images: Some(seen),
         bytes: Some(bytes),
         ..Measurement::default()
     };
@@ -110,17 +119,14 @@ pub fn network(
 }
 
 /// Accuracy and speed of a model, with a progress bar; also the threads that were used.
-pub fn score(
-    model: &Model,
-    data: &Dataset,
-    threads: Option<NonZeroUsize>,
-) -> Result<(IntegerScore, usize)> {
-    let mut bar = Bar::new("integer model", data.len());
-    let score = subbyte::measure_model(model, data, threads, &mut |done| bar.at(done))?;
-    Ok((
-        score,
-        threads.map_or_else(subbyte::threads, NonZeroUsize::get),
-    ))
+fn score(plan: &Plan, images: &TestImages, engine: Engine) -> Result<(IntegerScore, usize)> {
+    let mut pool = Pool::new(engine.threads)?;
+    let mut bar = Bar::new("integer model", images.len());
+    let examples = images.examples(engine.threads())?;
+    let score = subbyte::score(plan, &mut pool, examples, |accuracy| {
+        bar.at(accuracy.images)
+    })?;
+    Ok((score, pool.threads()))
 }
 
 impl Measurement {

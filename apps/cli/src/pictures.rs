@@ -39,19 +39,14 @@ pub fn histograms(model: &Model, data: &Dataset, limit: usize) -> Result<Vec<His
     let mut arena = plan.arena();
     // A byte has 256 values, whatever the bits of a code.
     let mut counts = vec![[0u64; 256]; model.nodes.len()];
-    let images = limit.min(data.len());
-    for i in 0..images {
-        plan.observe(
-            &mut arena,
-            data.image(i * data.len() / images),
-            &mut |node, seen| {
-                if let Observed::Codes(codes) = seen {
-                    codes
-                        .iter()
-                        .for_each(|&code| counts[node][usize::from(code)] += 1);
-                }
-            },
-        )?;
+    for image in data.spread(limit) {
+        plan.observe(&mut arena, image, &mut |node, seen| {
+            if let Observed::Codes(codes) = seen {
+                codes
+                    .iter()
+                    .for_each(|&code| counts[node][usize::from(code)] += 1);
+            }
+        })?;
     }
     let histogram = |(node, counts): (&Node, &[u64; 256])| {
         let code = match &node.op {

@@ -34,9 +34,7 @@ impl Dataset {
         images: Vec<u8>,
         labels: Vec<u16>,
     ) -> Result<Self, Error> {
-        if !geometry.is_valid() {
-            return Err(ErrorKind::Geometry(geometry).into());
-        }
+        geometry.check()?;
         if !images.len().is_multiple_of(geometry.bytes()) {
             return Err(ErrorKind::Length {
                 expected: format!("a multiple of {}", geometry.bytes()),
@@ -104,6 +102,17 @@ impl Dataset {
     /// If `i` is not below [`Dataset::len`].
     pub fn label(&self, i: usize) -> u16 {
         self.labels[i]
+    }
+
+    /// All images with their labels.
+    pub fn examples(&self) -> impl ExactSizeIterator<Item = (usize, &[u8])> {
+        (0..self.len()).map(|i| (self.label(i).into(), self.image(i)))
+    }
+
+    /// At most `count` images, spread evenly.
+    pub fn spread(&self, count: usize) -> impl ExactSizeIterator<Item = &[u8]> {
+        let count = count.min(self.len());
+        (0..count).map(move |i| self.image(i * self.len() / count))
     }
 
     /// Number of images of each class.
@@ -259,6 +268,15 @@ mod tests {
         }
         assert_eq!(whole.split_validation(0.2, 5).unwrap().1, validation);
         assert_ne!(whole.split_validation(0.2, 6).unwrap().1, validation);
+    }
+
+    #[test]
+    fn a_few_images_are_spread_over_all() {
+        let set = numbered(10);
+        let firsts = |count| set.spread(count).map(|image| image[0]).collect::<Vec<_>>();
+        assert_eq!(firsts(4), [0, 2, 5, 7]);
+        assert_eq!(firsts(99), (0..10).collect::<Vec<_>>());
+        assert_eq!(firsts(0), []);
     }
 
     #[test]

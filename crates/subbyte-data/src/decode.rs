@@ -15,9 +15,7 @@ pub fn read_image(
     geometry: Geometry,
     resize: Option<Resize>,
 ) -> Result<Vec<u8>, Error> {
-    if !geometry.is_valid() {
-        return Err(ErrorKind::Geometry(geometry).into());
-    }
+    geometry.check()?;
     if let Some(resize) = resize {
         resize.check(geometry)?;
     }

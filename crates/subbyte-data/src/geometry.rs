@@ -1,3 +1,4 @@
+use crate::{Error, ErrorKind};
 use std::fmt;
 
 /// Size of an image whose bytes are `[height][width][colours]`.
@@ -15,6 +16,14 @@ impl Geometry {
     /// Whether there are pixels, their colours are 1 or 3, and the bytes of an image can be counted.
     pub(crate) fn is_valid(self) -> bool {
         matches!(self.colours, 1 | 3) && self.checked_bytes(1).is_some_and(|bytes| bytes > 0)
+    }
+
+    /// Refuses what is not valid.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self.is_valid() {
+            true => Ok(()),
+            false => Err(ErrorKind::Geometry(self).into()),
+        }
     }
 
     /// Bytes of one image.

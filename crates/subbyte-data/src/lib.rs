@@ -2,7 +2,7 @@
 //!
 //! - [`open`] recognises what lies at a path (IDX, CIFAR, folders of images) and reads it into a [`Dataset`].
 //! - [`fashion_mnist_subset`] is a small real set inside the binary.
-//! - [`read_image`] decodes one image file to the geometry of a network.
+//! - [`read_image`] decodes one image file to the geometry of a network, [`ImageStream`] any number of them ahead of their use.
 //! - [`Loader`] makes shuffled, augmented batches on a background thread.
 //!
 //! Images are `[height][width][colours]` bytes throughout; no pixel becomes a float here. Whatever is random depends only on the
@@ -21,6 +21,7 @@ mod random;
 mod read;
 mod resample;
 mod source;
+mod stream;
 
 pub use augment::Augment;
 pub use builtin::fashion_mnist_subset;
@@ -29,6 +30,7 @@ pub use decode::read_image;
 pub use error::{Error, ErrorKind};
 pub use geometry::Geometry;
 pub use loader::{Batch, Batches, Loader, LoaderOptions};
-pub use read::folder::image_files;
+pub use read::folder::{LabelledFiles, image_files};
 pub use resample::{Filter, Resize};
 pub use source::{Options, Part, Source, open};
+pub use stream::{DECODED_AHEAD, ImageStream};

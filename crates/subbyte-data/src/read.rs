@@ -6,6 +6,7 @@ mod files;
 pub(crate) mod folder;
 pub(crate) mod idx;
 
+use self::folder::LabelledFiles;
 use crate::{Dataset, Error, Options, Part};
 use std::fmt;
 
@@ -19,6 +20,11 @@ pub(crate) trait Reader: fmt::Debug + Send + Sync {
 
     /// Reads one of [`Reader::parts`].
     fn read(&self, part: Part, options: &Options) -> Result<Dataset, Error>;
+
+    /// The files of one of [`Reader::parts`], where every image is one.
+    fn files(&self, _: Part) -> Result<Option<LabelledFiles>, Error> {
+        Ok(None)
+    }
 }
 
 /// The parts of sets that are published in two.

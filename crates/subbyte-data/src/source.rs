@@ -5,7 +5,7 @@ use crate::{
     read::{
         Reader,
         cifar::{self, Cifar},
-        folder::{self, Folder},
+        folder::{self, Folder, LabelledFiles},
         idx::{self, Idx},
     },
 };
@@ -60,9 +60,7 @@ pub struct Source {
 /// options make no sense.
 pub fn open(path: &Path, options: &Options) -> Result<Source, Error> {
     if let Some(geometry) = options.geometry {
-        if !geometry.is_valid() {
-            return Err(ErrorKind::Geometry(geometry).into());
-        }
+        geometry.check()?;
         if let Some(resize) = options.resize {
             resize.check(geometry)?;
         }
@@ -118,14 +116,7 @@ impl Source {
     /// # Errors
     /// If there is no such part, a file is missing or damaged, or images do not have the size that the options ask for.
     pub fn read(&self, part: Part) -> Result<Dataset, Error> {
-        if !self.parts().contains(&part) {
-            let parts: Vec<String> = self.parts().iter().map(Part::to_string).collect();
-            return Err(Error::from(ErrorKind::NoPart {
-                wanted: part,
-                found: parts.join(", "),
-            })
-            .at(&self.path));
-        }
+        self.check_part(part)?;
         let dataset = self
             .reader
             .read(part, &self.options)
@@ -138,6 +129,15 @@ impl Source {
             .at(&self.path)),
             _ => Ok(dataset),
         }
+    }
+
+    fn check_part(&self, part: Part) -> Result<(), Error> {
+        if self.parts().contains(&part) {
+            return Ok(());
+        }
+        let parts: Vec<String> = self.parts().iter().map(Part::to_string).collect();
+        let (wanted, found) = (part, parts.join(", "));
+        Err(Error::from(ErrorKind::NoPart { wanted, found }).at(&self.path))
     }
 
     /// Reads the training and the test part.
@@ -158,11 +158,26 @@ impl Source {
     /// # Errors
     /// As [`Source::read`].
     pub fn held_out(&self) -> Result<Dataset, Error> {
-        let undivided = self.parts() == [Part::Undivided];
-        self.read(if undivided {
+        self.read(self.held_out_part())
+    }
+
+    /// Lists the image files of [`Source::held_out`], to be read one after the other; `None` where the images are not files of
+    /// their own.
+    ///
+    /// # Errors
+    /// If there is no such part, or a folder cannot be read.
+    pub fn held_out_files(&self) -> Result<Option<LabelledFiles>, Error> {
+        let part = self.held_out_part();
+        self.check_part(part)?;
+        let files = self.reader.files(part);
+        files.map_err(|error| error.at(&self.path))
+    }
+
+    fn held_out_part(&self) -> Part {
+        if self.parts() == [Part::Undivided] {
             Part::Undivided
         } else {
             Part::Test
-        })
+        }
     }
 }

@@ -36,6 +36,6 @@ mod threads;
 pub use error::{PlanError, RunError};
 pub use plan::{Options, Plan, Step, StepKernel};
 pub use run::{Arena, Observed};
-pub use subbyte_kernels::{Kernel, LEVEL_VARIABLE, Level, LevelError, REGISTRY};
+pub use subbyte_kernels::{Innermost, Kernel, LEVEL_VARIABLE, Level, LevelError, Mix, REGISTRY};
 #[cfg(feature = "threads")]
 pub use threads::Pool;

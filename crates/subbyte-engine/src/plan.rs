@@ -1,7 +1,7 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, num::NonZeroUsize};
 
-use subbyte_kernels::{Block, Level};
+use subbyte_kernels::{Block, Innermost, Level};
 use subbyte_model::{Model, NodeId};
 
 use crate::{
@@ -65,6 +65,9 @@ pub struct Step {
     pub parts: usize,
     /// Multiply-adds of the model that the step stands for.
     pub macs: u64,
+    /// The innermost steps of the kernel, by which it can be compared with what the machine could do; `None` where its loop has
+    /// no [`Mix`](crate::Mix).
+    pub innermost: Option<Innermost>,
 }
 
 /// The kernel of a step.

@@ -20,6 +20,7 @@ pub mod isa;
 pub mod memory;
 
 mod add;
+mod ceiling;
 mod code_table;
 mod conv;
 mod cost;
@@ -41,6 +42,7 @@ mod team;
 mod window;
 
 pub use add::Add;
+pub use ceiling::{Innermost, Mix};
 pub use code_table::CodeTable;
 pub use conv::Conv;
 pub use cost::Work;

@@ -31,6 +31,17 @@ pub enum TrainError {
     /// The network cannot be run on the images.
     #[error(transparent)]
     Exec(#[from] subbyte_exec::ExecError),
+    /// The data have labels that the network does not know.
+    #[error(
+        "the data have an image of class {label}, counted from 0, the network {classes} classes; give the data that it was \
+         trained for"
+    )]
+    Label {
+        /// A label.
+        label: usize,
+        /// Classes of the network.
+        classes: usize,
+    },
     /// The loss is not a number or infinite.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}, at learning rate {learning_rate:.3e}; \

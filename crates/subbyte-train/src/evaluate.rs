@@ -1,5 +1,5 @@
 use burn::tensor::Tensor;
-use subbyte_data::{Dataset, Geometry};
+use subbyte_data::Geometry;
 use subbyte_exec::{Images, Network};
 
 use crate::{Metrics, TrainError, metrics::Tally};
@@ -7,19 +7,38 @@ use crate::{Metrics, TrainError, metrics::Tally};
 /// Images of a batch; nothing depends on it but speed and memory.
 const BATCH: usize = 250;
 
-/// Measures a network by its float forward in evaluation mode; the integer model's accuracy may differ slightly.
+/// Measures a network by its float forward in evaluation mode, on labelled images; the integer model's accuracy may differ
+/// slightly.
 ///
 /// # Errors
-/// If the images do not fit the network.
-pub fn evaluate_float(network: &Network, data: &Dataset) -> Result<Metrics, TrainError> {
+/// If the images or labels do not fit the network.
+///
+/// # Panics
+/// If an image does not have the geometry.
+pub fn evaluate_float<P: AsRef<[u8]>>(
+    network: &Network,
+    geometry: Geometry,
+    examples: impl IntoIterator<Item = (usize, P)>,
+) -> Result<Metrics, TrainError> {
     let mut tally = Tally::default();
-    let geometry = data.geometry();
-    let batches = data.images().chunks(BATCH * geometry.bytes());
-    for (pixels, labels) in batches.zip(data.labels().chunks(BATCH)) {
-        let logits = network.predict(&images(pixels.to_vec(), geometry))?;
-        tally.add(&numbers(logits), labels);
+    let mut examples = examples.into_iter().fuse();
+    loop {
+        let (mut labels, mut pixels) = (Vec::new(), Vec::new());
+        for (label, image) in examples.by_ref().take(BATCH) {
+            assert_eq!(image.as_ref().len(), geometry.bytes(), "bytes of an image");
+            labels.push(label);
+            pixels.extend_from_slice(image.as_ref());
+        }
+        if labels.is_empty() {
+            return Ok(tally.metrics());
+        }
+        let logits = numbers(network.predict(&images(pixels, geometry))?);
+        let classes = logits.len() / labels.len();
+        if let Some(&label) = labels.iter().find(|&&label| label >= classes) {
+            return Err(TrainError::Label { label, classes });
+        }
+        tally.add(&logits, &labels);
     }
-    Ok(tally.metrics())
 }
 
 /// A batch for the executor.

@@ -11,10 +11,9 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts a batch of logits `[labels.len()][classes]`.
-    pub(crate) fn add(&mut self, logits: &[f32], labels: &[u16]) {
+    pub(crate) fn add(&mut self, logits: &[f32], labels: &[usize]) {
         let classes = logits.len() / labels.len().max(1);
         for (logits, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-            let label = usize::from(label);
             let own = logits[label];
             // Of equal logits the first one wins, as in the integer model.
             let better = logits

@@ -31,7 +31,8 @@ impl Progress {
     /// Counts a step with the mean loss of its batch.
     pub(crate) fn add(&mut self, loss: f64, logits: &[f32], labels: &[u16]) {
         self.loss += loss * labels.len() as f64;
-        self.tally.add(logits, labels);
+        let labels: Vec<usize> = labels.iter().map(|&label| label.into()).collect();
+        self.tally.add(logits, &labels);
     }
 
     /// Images so far.

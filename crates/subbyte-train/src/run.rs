@@ -230,7 +230,11 @@ impl Run {
         }
         let images_per_second = progress.images_per_second();
         let validation = match &self.validation {
-            Some(images) => Some(evaluate_float(session.network(), images)?),
+            Some(images) => Some(evaluate_float(
+                session.network(),
+                images.geometry(),
+                images.examples(),
+            )?),
             None => None,
         };
         // The last update may have ruined the weights after the last loss was computed.

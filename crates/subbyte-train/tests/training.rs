@@ -30,7 +30,8 @@ fn training_learns_the_classes_of_real_images() {
     let read = Checkpoint::load(&RunFolder::new(temporary.path()).finished()).unwrap();
     assert_eq!(read.graph, finished.graph);
     let network = Network::new(&read.graph, &burn::tensor::Device::flex()).unwrap();
-    let metrics = evaluate_float(&network, &images()).unwrap();
+    let images = images();
+    let metrics = evaluate_float(&network, images.geometry(), images.examples()).unwrap();
     assert!(
         metrics.top1 > 0.5 && metrics.top5 >= metrics.top1,
         "{metrics:?}"

@@ -9,6 +9,9 @@ pub struct Accuracy {
 
 impl Accuracy {
     /// Counts one image. Of equal logits the first class wins.
+    ///
+    /// # Panics
+    /// If the label is not below the number of logits.
     pub fn add(&mut self, logits: &[i32], label: usize) {
         let own = logits[label];
         let better =
@@ -31,7 +34,7 @@ impl Accuracy {
 }
 
 /// The class that logits choose: the first of the largest.
-pub(crate) fn prediction<T: PartialOrd>(logits: &[T]) -> usize {
+pub fn predicted_class<T: PartialOrd>(logits: &[T]) -> usize {
     let better = |best: usize, class: usize| {
         if logits[class] > logits[best] {
             class
@@ -49,7 +52,7 @@ mod tests {
     #[test]
     fn of_equal_logits_the_first_class_wins() {
         let logits = [3, 7, 7, -1, 0, 2, 5];
-        assert_eq!(prediction(&logits), 1);
+        assert_eq!(predicted_class(&logits), 1);
         let mut accuracy = Accuracy::default();
         for label in [1, 2, 3, 5] {
             accuracy.add(&logits, label);

@@ -1,15 +1,15 @@
 use burn::tensor::Device;
-use subbyte_data::{Dataset, Geometry};
-use subbyte_engine::{Observed, Options, Plan};
+use subbyte_engine::{Observed, Options, Plan, RunError};
 use subbyte_exec::evaluate::IntegerNetwork;
 use subbyte_exec::{Images, Network};
 use subbyte_graph::Graph;
-use subbyte_model::Model;
 use subbyte_model::reference::Value;
+use subbyte_model::{Input, Model};
 
-use crate::accuracy::prediction;
-use crate::measure::{CHUNK, check};
-use crate::{Accuracy, Error};
+use crate::{Accuracy, Error, predicted_class};
+
+/// Images that are evaluated at a time.
+const CHUNK: usize = 64;
 
 /// How far the evaluation of a network and its integer model agree. Expected: nothing differs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,42 +29,55 @@ pub struct Agreement {
     pub differing_float_predictions: u64,
 }
 
-/// Runs all of `data` through the evaluation of `graph` and through `model` and compares every code; `progress` is told how many
-/// images are done.
+/// Runs labelled images, u8 `[height][width][colours]` each, through the evaluation of `graph` and through `model` and compares
+/// every code; `progress` is told how many images are done.
 ///
 /// # Errors
-/// If the graph has float parts, or the data do not fit.
-pub fn compare(
+/// If the graph has float parts, or an image has another size than its input.
+///
+/// # Panics
+/// If a label is not below the number of classes.
+pub fn compare<P: AsRef<[u8]>>(
     graph: &Graph,
     model: &Model,
-    data: &Dataset,
+    examples: impl IntoIterator<Item = (usize, P)>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Agreement, Error> {
     let network = IntegerNetwork::new(graph, &Device::flex())?;
-    check(network.image_bytes(), network.classes(), data)?;
     let float = Network::new(graph, &Device::flex())?;
-    let Geometry {
-        height,
-        width,
-        colours,
-    } = data.geometry();
-    let plan = Plan::new(
-        model,
-        Options {
-            fuse: false,
-            ..Options::default()
-        },
-    )?;
+    let options = Options {
+        fuse: false,
+        ..Options::default()
+    };
+    let plan = Plan::new(model, options)?;
     let mut arena = plan.arena();
     let mut agreement = Agreement::default();
-    let batches = data.images().chunks(CHUNK * network.image_bytes());
-    for (images, labels) in batches.zip(data.labels().chunks(CHUNK)) {
-        let evaluated = network.trace(images);
-        let batch = Images::new(images.to_vec(), [labels.len(), height, width, colours]);
+    let mut examples = examples.into_iter().fuse();
+    loop {
+        let (mut labels, mut images) = (Vec::new(), Vec::new());
+        for (label, image) in examples.by_ref().take(CHUNK) {
+            let (expected, found) = (plan.image_bytes(), image.as_ref().len());
+            if found != expected {
+                return Err(RunError::ImageSize { expected, found }.into());
+            }
+            labels.push(label);
+            images.extend_from_slice(image.as_ref());
+        }
+        if labels.is_empty() {
+            return Ok(agreement);
+        }
+        let evaluated = network.trace(&images);
+        let Input {
+            height,
+            width,
+            colours,
+            ..
+        } = model.input;
+        let batch = Images::new(images.clone(), [labels.len(), height, width, colours]);
         let float: Vec<f32> = float.predict(&batch)?.into_data().iter::<f32>().collect();
         let float = float.chunks(network.classes());
         let images = images.chunks(network.image_bytes());
-        for (((image, values), float), &label) in images.zip(evaluated).zip(float).zip(labels) {
+        for (((image, values), float), &label) in images.zip(evaluated).zip(float).zip(&labels) {
             let logits = plan.observe(&mut arena, image, &mut |node, seen| {
                 let (codes, differing) = differences(&values[node], seen);
                 agreement.codes += codes;
@@ -73,16 +86,15 @@ pub fn compare(
             let Some(Value::Sums(expected)) = values.last() else {
                 unreachable!("the last node is the output")
             };
-            agreement.evaluated.add(expected, label.into());
-            agreement.integer.add(logits, label.into());
-            let differs = prediction(expected) != prediction(logits);
+            agreement.evaluated.add(expected, label);
+            agreement.integer.add(logits, label);
+            let differs = predicted_class(expected) != predicted_class(logits);
             agreement.differing_predictions += u64::from(differs);
-            let differs = prediction(float) != prediction(logits);
+            let differs = predicted_class(float) != predicted_class(logits);
             agreement.differing_float_predictions += u64::from(differs);
         }
         progress(agreement.integer.images);
     }
-    Ok(agreement)
 }
 
 /// Codes compared and codes that differ, in one tensor; tensors of sums are compared through the codes made of them.

@@ -22,9 +22,6 @@ pub enum Error {
         /// Classes of the data.
         found: usize,
     },
-    /// There is nothing to measure on.
-    #[error("the data hold no images")]
-    NoImages,
     /// The network has no integer model.
     #[error(transparent)]
     Lower(#[from] subbyte_lower::LowerError),

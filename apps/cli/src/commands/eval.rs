@@ -1,34 +1,70 @@
+use std::process::ExitCode;
+
 use anyhow::Result;
+use subbyte::model::Model;
+use subbyte::{Plan, Pool};
 
 use crate::args::Eval;
 use crate::files::{self, Network};
+use crate::images::TestImages;
 use crate::measurement::{self, Measurement};
-use crate::output::{print, print_json};
+use crate::output::{Bar, percent, print, print_json};
+use crate::{interrupt, note};
 
-/// Measures a model, or a network and the integer model that it becomes.
-pub fn run(args: &Eval) -> Result<()> {
+/// Measures a model, or a network and the integer model that it becomes. Image files are decoded as they are needed; those that
+/// cannot be used are left out and named at the end, as an error.
+pub fn run(args: &Eval) -> Result<ExitCode> {
     let given = args.data.as_ref().or(args.positional.as_ref());
-    let measurement = match files::load(&args.file)? {
+    match files::load(&args.file)? {
         Network::Model(model, bytes) => {
             let path = files::data_path(given.or(files::noted_data(&model)), None, &args.file)?;
             let geometry = files::model_geometry(&model);
-            let data = files::test_data(&path, geometry, files::resize(&model))?;
-            let (score, threads) = measurement::score(&model, &data, args.threads)?;
-            Measurement {
-                bytes: Some(bytes.len()),
-                layers: Some(super::inspect::layers(&model)?),
-                ..Measurement::of_model(&score, threads)
-            }
+            let images = TestImages::open(&path, geometry, files::resize(&model))?;
+            evaluate(args, &model, bytes.len(), &images)
         }
         Network::Graph(graph, checkpoint) => {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
-            let data = files::test_data(&path, files::geometry(&graph), None)?;
-            measurement::network(&graph, checkpoint.as_deref(), &data)?.0
+            let images = TestImages::open(&path, files::geometry(&graph), None)?;
+            let (measurement, _) =
+                measurement::network(&graph, checkpoint.as_deref(), &images, args.engine)?;
+            if images.broken() < images.len() {
+                show(args, &measurement)?;
+            }
+            images.end(images.len() - images.broken())
         }
-    };
-    if args.json {
-        return print_json(&measurement);
     }
-    print(&measurement.table().to_string())
+}
+
+fn show(args: &Eval, measurement: &Measurement) -> Result<()> {
+    if args.json {
+        print_json(measurement)
+    } else {
+        print(&measurement.table().to_string())
+    }
+}
+
+/// Measures a model until it is done or interrupted.
+fn evaluate(args: &Eval, model: &Model, bytes: usize, images: &TestImages) -> Result<ExitCode> {
+    let plan = Plan::new(model, args.engine.options())?;
+    let mut pool = Pool::new(args.engine.threads)?;
+    subbyte::check_data(&plan, images.geometry(), images.classes())?;
+    interrupt::watch()?;
+    let mut bar = Bar::new("integer model", images.len());
+    let examples = images.examples(args.engine.threads())?;
+    let wanted = examples.take_while(|_| !interrupt::asked());
+    let score = subbyte::score(&plan, &mut pool, wanted, |accuracy| bar.at(accuracy.images))?;
+    drop(bar);
+    let done = score.accuracy.images;
+    if done + images.broken() < images.len() {
+        note!("top-1 so far {}", percent(score.accuracy.top1()));
+    } else if done > 0 {
+        let measurement = Measurement {
+            bytes: Some(bytes),
+            layers: Some(super::inspect::layers(model)?),
+            ..Measurement::of_model(&score, pool.threads())
+        };
+        show(args, &measurement)?;
+    }
+    images.end(done)
 }

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::args::Lower;
+use crate::args::{Engine, Lower};
 use crate::files::{self, Network};
+use crate::images::TestImages;
 use crate::measurement;
 use crate::note;
 use crate::output::{print, print_json};
@@ -27,8 +28,16 @@ pub fn run(args: &Lower) -> Result<()> {
     subbyte::lower::lower(&graph)?;
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
-    let data = files::test_data(&path, files::geometry(&graph), None)?;
-    let lowered = measurement::lower(&graph, checkpoint.as_deref(), &data, args.vectors)?;
+    let images = TestImages::open(&path, files::geometry(&graph), None)?;
+    let lowered = measurement::lower(
+        &graph,
+        checkpoint.as_deref(),
+        &images,
+        args.vectors,
+        Engine::default(),
+    )?;
+    // A model is not written with figures of only some of the images.
+    images.end(images.len() - images.broken())?;
     files::write(&output, &lowered.bytes)?;
     if args.json {
         return print_json(&lowered.measurement);

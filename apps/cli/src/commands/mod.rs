@@ -1,5 +1,6 @@
 //! One file a command: reads its arguments, calls the library, shows the result.
 
+mod bench;
 mod cpu;
 #[cfg(test)]
 mod documented;
@@ -23,8 +24,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Quickstart(args) => quickstart::run(&args)?,
         Command::Train(args) => return train::run(&args),
-        Command::Eval(args) => eval::run(&args)?,
-        Command::Predict(args) => predict::run(&args)?,
+        Command::Eval(args) => return eval::run(&args),
+        Command::Predict(args) => return predict::run(&args),
+        Command::Bench(args) => bench::run(&args)?,
         Command::Lower(args) => lower::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Verify(args) => return verify::run(&args),

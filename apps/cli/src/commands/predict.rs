@@ -1,23 +1,23 @@
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use subbyte::data;
-use subbyte::engine::{Options, Plan};
+use subbyte::data::{self, ImageStream};
 use subbyte::model::{Model, Op};
+use subbyte::{Plan, Pool};
 
 use crate::args::Predict;
 use crate::files;
-use crate::output::{Table, percent, print, print_json};
-
-#[derive(Serialize)]
-struct Report {
-    images: Vec<Image>,
-}
+use crate::images::{self, Broken};
+use crate::interrupt;
+use crate::output::{Bar, Rows, percent};
 
 #[derive(Serialize)]
 struct Image {
-    file: PathBuf,
+    file: String,
     predictions: Vec<Prediction>,
 }
 
@@ -30,37 +30,51 @@ struct Prediction {
     logit: i32,
 }
 
-/// Classifies images. Those that cannot be read are named at the end, as an error; the others are shown nevertheless.
-pub fn run(args: &Predict) -> Result<()> {
+/// Classifies images, in their order: some are decoded while others are computed, and what is known of one is shown at once, so
+/// that there may be any number of them. Those that cannot be read are named at the end, as an error.
+pub fn run(args: &Predict) -> Result<ExitCode> {
     let (model, _) = files::load_model(&args.model)?;
     let (geometry, resize) = (files::model_geometry(&model), files::resize(&model));
-    let plan = Plan::new(&model, Options::default())?;
-    let mut arena = plan.arena();
-    let (mut images, mut problems) = (Vec::new(), Vec::new());
-    for file in expand(&args.images)? {
-        match data::read_image(&file, geometry, resize) {
-            Ok(pixels) => {
-                let logits = plan.run(&mut arena, &pixels)?;
-                let predictions = predictions(&model, logits, args.top.get());
-                images.push(Image { file, predictions });
-            }
-            Err(problem) => problems.push(problem.to_string()),
+    let plan = Plan::new(&model, args.engine.options())?;
+    let mut pool = Pool::new(args.engine.threads)?;
+    let files: Arc<[PathBuf]> = expand(&args.images)?.into();
+    let threads = args.engine.threads();
+    let stream = ImageStream::new(Arc::clone(&files), geometry, resize, threads)?;
+    interrupt::watch()?;
+    let mut broken = Vec::new();
+    let numbered = files.iter().enumerate().zip(stream);
+    let wanted = numbered.take_while(|_| !interrupt::asked());
+    let images = wanted.filter_map(|((i, file), image)| match image {
+        Ok(image) => Some((i, image)),
+        Err(problem) => {
+            broken.push(Broken::new(file, &problem));
+            None
         }
-    }
-    let report = Report { images };
-    if args.json {
-        print_json(&report)?;
-    } else if !report.images.is_empty() {
-        print(&report.table().to_string())?;
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "cannot classify {} of the images:\n{}",
-        problems.len(),
-        problems.join("\n")
-    )
+    });
+    let mut bar = Bar::new("predicting", files.len());
+    let mut printer = match args.json {
+        true => Printer::json(),
+        false => Printer::table(&model, &files),
+    };
+    let mut printed = Ok(());
+    let mut shown = 0;
+    subbyte::run_all(&plan, &mut pool, images, |i, logits| {
+        let image = Image {
+            file: files[i].display().to_string(),
+            predictions: predictions(&model, logits, args.top.get()),
+        };
+        printed = printer.image(&bar, &image);
+        shown += 1;
+        bar.at(i + 1);
+        match printed {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    })?;
+    printed?;
+    printer.end(&bar, &broken)?;
+    drop(bar);
+    images::end(shown, &broken, files.len())
 }
 
 /// The image files that are meant: a folder stands for those in it.
@@ -112,24 +126,69 @@ fn softmax(logits: &[i32], scale: f64) -> Vec<f64> {
     powers.iter().map(|power| power / sum).collect()
 }
 
-impl Report {
+/// Shows what is known of one image after the other.
+enum Printer {
     /// One row a prediction; an image is named in the row of its first.
-    fn table(&self) -> Table {
-        let mut table = Table::new(["image", "class", "probability", "logit"]).text(2);
-        for image in &self.images {
-            let mut file = image.file.display().to_string();
-            for p in &image.predictions {
-                let name = p.name.clone().unwrap_or_else(|| p.class.to_string());
-                let cells = [
-                    std::mem::take(&mut file),
-                    name,
-                    percent(p.probability),
-                    p.logit.to_string(),
-                ];
-                table.row(cells);
+    Table { rows: Rows, header: Option<String> },
+    /// One object with a list of the images, one a line, and a list of the broken files. What was last known of waits until it is
+    /// clear whether a comma follows it.
+    Json { last: String },
+}
+
+impl Printer {
+    fn table(model: &Model, files: &[PathBuf]) -> Self {
+        let chars = |text: &str| text.chars().count();
+        let longest = |path: &PathBuf| chars(&path.display().to_string());
+        let files = files.iter().map(longest).max();
+        let names = model.classes.iter().map(|name| chars(name)).max();
+        let columns = [
+            ("image", files.unwrap_or(0)),
+            ("class", names.unwrap_or(0)),
+            ("probability", 0),
+            ("logit", 7),
+        ];
+        let (rows, header) = Rows::new(columns, 2);
+        let header = Some(header);
+        Self::Table { rows, header }
+    }
+
+    fn json() -> Self {
+        let last = "{\n\"images\": [".to_owned();
+        Self::Json { last }
+    }
+
+    fn image(&mut self, bar: &Bar, image: &Image) -> Result<()> {
+        match self {
+            Self::Table { rows, header } => {
+                let mut file = image.file.clone();
+                let predictions = image.predictions.iter().map(|p| {
+                    let name = p.name.clone().unwrap_or_else(|| p.class.to_string());
+                    rows.row([
+                        std::mem::take(&mut file),
+                        name,
+                        percent(p.probability),
+                        p.logit.to_string(),
+                    ])
+                });
+                let lines: Vec<String> = header.take().into_iter().chain(predictions).collect();
+                bar.print(&lines.join("\n"))
+            }
+            Self::Json { last } => {
+                let next = serde_json::to_string(image)?;
+                let comma = if last.ends_with('[') { "" } else { "," };
+                bar.print(&format!("{}{comma}", std::mem::replace(last, next)))
             }
         }
-        table
+    }
+
+    fn end(self, bar: &Bar, broken: &[Broken]) -> Result<()> {
+        match self {
+            Self::Table { .. } => Ok(()),
+            Self::Json { last } => {
+                let broken = serde_json::to_string(broken)?;
+                bar.print(&format!("{last}\n],\n\"broken\": {broken}\n}}"))
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use subbyte::engine::Level;
 use subbyte::graph::sbg;
 use subbyte::train::{Checkpoint, Outcome, Recipe, Run};
 
-use crate::args::Quickstart;
+use crate::args::{Engine, Quickstart};
 use crate::files;
 use crate::measurement::{self, Lowered, Measurement};
 use crate::output::{Table, TrainingBar, percent, print, print_json, thousands};
@@ -106,7 +106,13 @@ pub fn run(args: &Quickstart) -> Result<()> {
     }
     let checkpoint = &networks.last().expect("three networks").checkpoint;
     let graph = &checkpoint.graph;
-    let lowered = measurement::lower(graph, Some(checkpoint), &split.test, subbyte::TEST_VECTORS)?;
+    let lowered = measurement::lower(
+        graph,
+        Some(checkpoint),
+        &split.test.clone().into(),
+        subbyte::TEST_VECTORS,
+        Engine::default(),
+    )?;
     // What is said of a fully quantized network is its evaluation on integers, not the float forward.
     let evaluated = lowered.measurement.top1_evaluated;
     if let (Some(last), Some(top1)) = (networks.last_mut(), evaluated) {
@@ -144,7 +150,12 @@ fn train(trial: &Trial, split: &Split, args: &Quickstart) -> Result<Trained> {
         bail!("{} was stopped", trial.name)
     };
     let begun = Instant::now();
-    let top1 = subbyte::measure_float(&checkpoint.graph, &split.test)?.top1;
+    let top1 = subbyte::measure_float(
+        &checkpoint.graph,
+        split.test.geometry(),
+        split.test.examples(),
+    )?
+    .top1;
     let images_per_second = split.test.len() as f64 / begun.elapsed().as_secs_f64();
     let bytes = sbg::to_bytes(&checkpoint.graph, &sbg::Extras::default())?.len();
     let (title, name) = (trial.title, trial.name);

@@ -1,23 +1,17 @@
 use crate::note;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use subbyte::engine::Level;
 use subbyte::train::{Outcome, Recipe, Run};
 
-use crate::args::Train;
+use crate::args::{Engine, Train};
 use crate::files;
+use crate::interrupt;
 use crate::measurement::{self, Measurement};
 use crate::output::{TrainingBar, print, print_json};
-
-/// Set by Ctrl-C; a run then ends after the step it is in.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Exit code of a run that was interrupted, as shells have it for Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -46,19 +40,23 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         None => PathBuf::from("runs").join(args.recipe.file_stem().unwrap_or_default()),
     };
     let run = Run::new(recipe, split.train, &folder)?.force(args.force);
-    ctrlc::set_handler(stop).context("cannot watch for Ctrl-C")?;
+    interrupt::watch()?;
     let name = args
         .recipe
         .file_stem()
         .unwrap_or_default()
         .to_string_lossy();
-    let outcome = run.train(&mut TrainingBar::new(name, stopped), args.resume)?;
+    let outcome = run.train(&mut TrainingBar::new(name, interrupt::asked), args.resume)?;
     let Outcome::Finished(checkpoint) = outcome else {
         note!("interrupted; go on with the same command and --resume");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(interrupt::exit_code());
     };
-    let (measurement, lowered) =
-        measurement::network(&checkpoint.graph, Some(&checkpoint), &split.test)?;
+    let (measurement, lowered) = measurement::network(
+        &checkpoint.graph,
+        Some(&checkpoint),
+        &split.test.into(),
+        Engine::default(),
+    )?;
     let model = run.folder().model();
     if let Some(lowered) = &lowered {
         files::write(&model, &lowered.bytes)?;
@@ -75,16 +73,4 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         print(&measurement.table().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks the run to stop; the second time, ends the process at once, which loses no more than the running epoch either.
-fn stop() {
-    if STOP.swap(true, Ordering::Relaxed) {
-        std::process::exit(INTERRUPTED.into());
-    }
-}
-
-/// Whether the run was asked to stop.
-fn stopped() -> bool {
-    STOP.load(Ordering::Relaxed)
 }

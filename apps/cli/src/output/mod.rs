@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 pub use progress::{Bar, TrainingBar};
-pub use table::Table;
+pub use table::{Rows, Table};
 
 /// Writes `text` and a line end to stdout.
 ///

@@ -1,7 +1,9 @@
 use crate::note;
+use crate::output::print;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use subbyte::train::{Control, Event, Observer};
 
@@ -32,6 +34,17 @@ impl Bar {
             total,
             bar,
             told: std::time::Instant::now(),
+        }
+    }
+
+    /// Prints a result to stdout, above the bar where both are on a terminal.
+    ///
+    /// # Errors
+    /// As [`print`].
+    pub fn print(&self, text: &str) -> Result<()> {
+        match &self.bar {
+            Some(bar) if std::io::stdout().is_terminal() => bar.suspend(|| print(text)),
+            _ => print(text),
         }
     }
 

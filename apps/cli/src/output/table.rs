@@ -29,6 +29,46 @@ impl Table {
     }
 }
 
+/// A table whose rows are shown as they come, so that the widths of its columns have to be known before.
+pub struct Rows {
+    widths: Vec<usize>,
+    text: usize,
+}
+
+impl Rows {
+    /// A table of columns as wide as their header or the given number of characters, of which the first `text` are text.
+    pub fn new<const N: usize>(columns: [(&str, usize); N], text: usize) -> (Self, String) {
+        let widths = columns.map(|(header, width)| width.max(header.chars().count()));
+        let rows = Self {
+            widths: widths.to_vec(),
+            text,
+        };
+        let header = rows.row(columns.map(|(header, _)| header.to_owned()));
+        let header = format!("{header}\n{}", rule(&rows.widths));
+        (rows, header)
+    }
+
+    /// A row.
+    pub fn row<const N: usize>(&self, cells: [String; N]) -> String {
+        line(&cells, &self.widths, self.text)
+    }
+}
+
+fn line(cells: &[String], widths: &[usize], text: usize) -> String {
+    let cells = cells.iter().zip(widths).enumerate();
+    let cells = cells.map(|(i, (cell, &width))| match i < text {
+        true => format!("{cell:<width$}"),
+        false => format!("{cell:>width$}"),
+    });
+    let line = cells.collect::<Vec<_>>().join("  ");
+    line.trim_end().to_owned()
+}
+
+/// What stands below a header.
+fn rule(widths: &[usize]) -> String {
+    "-".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1))
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -41,22 +81,9 @@ impl fmt::Display for Table {
         };
         let widths: Vec<usize> = (0..columns).map(|c| width(c).unwrap_or(0)).collect();
         for (i, row) in self.rows.iter().enumerate() {
-            let mut line = String::new();
-            for (c, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                line += if c == 0 { "" } else { "  " };
-                line += &if c < self.text {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                };
-            }
-            writeln!(f, "{}", line.trim_end())?;
+            writeln!(f, "{}", line(row, &widths, self.text))?;
             if i == 0 {
-                writeln!(
-                    f,
-                    "{}",
-                    "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1))
-                )?;
+                writeln!(f, "{}", rule(&widths))?;
             }
         }
         Ok(())
@@ -65,7 +92,15 @@ impl fmt::Display for Table {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::{Rows, Table};
+
+    #[test]
+    fn rows_that_come_later_stand_below_their_header() {
+        let (rows, header) = Rows::new([("image", 8), ("logit", 3)], 1);
+        assert_eq!(header, "image     logit\n---------------");
+        assert_eq!(rows.row(["a.png".into(), "-7".into()]), "a.png        -7");
+        assert_eq!(rows.row(["".into(), "12345".into()]), "          12345");
+    }
 
     #[test]
     fn numbers_stand_to_the_right() {

@@ -1,6 +1,8 @@
 //! The commands that look at files, run as people run them.
 
+mod bench;
 mod cpu;
+mod eval;
 mod inspect;
 mod plot;
 mod predict;

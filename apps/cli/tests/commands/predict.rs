@@ -1,3 +1,5 @@
+use serde_json::Value;
+use subbyte_kernels::Level;
 use subbyte_model::{Resampling, Resize, reference, testing};
 
 use crate::support::{Place, model};
@@ -106,4 +108,115 @@ fn images_that_cannot_be_read_are_named_and_the_others_shown() {
     place
         .run(&["predict", "small.sbm", "empty"])
         .refused(&["empty", "no images"]);
+}
+
+/// A folder of images in which the one in the middle is broken. Names sort like numbers.
+fn folder(place: &Place, count: u64) {
+    let model = model();
+    place.model("small.sbm", &model);
+    for i in 0..count {
+        place.image(
+            &format!("in/{i:04}.png"),
+            &testing::random_image(&model, i),
+            28,
+        );
+    }
+    place.write(&format!("in/{:04}.png", count / 2), "no picture");
+}
+
+#[test]
+fn any_number_of_threads_shows_the_same_in_the_same_order() {
+    let place = Place::new();
+    let count = 101;
+    folder(&place, count);
+    let run = |more: &[&str]| {
+        let outcome = place.run(&[&["predict", "small.sbm", "in", "--top", "1"], more].concat());
+        outcome.refused(&["1 of 101 images", "in/0050.png"]);
+        outcome.stdout
+    };
+    let table = run(&["--threads", "1"]);
+    assert_eq!(run(&["--threads", "2"]), table);
+    assert_eq!(run(&["--threads", "7", "--level", "portable"]), table);
+    assert_eq!(table.lines().count() as u64, 2 + count - 1);
+
+    let text = run(&["--threads", "1", "--json"]);
+    assert_eq!(run(&["--threads", "2", "--json"]), text);
+    let report: Value = serde_json::from_str(&text).expect("one object");
+    assert_eq!(report["broken"].as_array().unwrap().len(), 1);
+    assert!(
+        report["broken"][0]["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("0050.png")
+    );
+    let good: Vec<u64> = (0..count).filter(|&i| i != count / 2).collect();
+    let images = report["images"].as_array().unwrap();
+    assert_eq!(images.len(), good.len());
+    let model = model();
+    for (image, i) in images.iter().zip(good) {
+        assert!(
+            image["file"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("{i:04}.png"))
+        );
+        let logits = reference::run(&model, &testing::random_image(&model, i)).unwrap();
+        let prediction = &image["predictions"][0];
+        assert_eq!(prediction["logit"], *logits.iter().max().unwrap());
+    }
+}
+
+#[test]
+fn a_level_that_the_processor_lacks_is_refused() {
+    let place = Place::new();
+    folder(&place, 3);
+    for level in Level::ALL.iter().filter(|level| !level.is_available()) {
+        place
+            .run(&["predict", "small.sbm", "in", "--level", level.name()])
+            .refused(&["processor lacks", level.name()]);
+    }
+    let outcome = place.run(&["predict", "small.sbm", "in", "--level", "mmx"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("portable"), "{}", outcome.stderr);
+}
+
+/// An image that nobody has written yet keeps the command waiting until the interruption has arrived.
+#[cfg(unix)]
+#[test]
+fn an_interruption_ends_the_list_properly() {
+    use std::process::{Command, Stdio};
+    let place = Place::new();
+    folder(&place, 400);
+    let fifo = place.path("in/0100.png");
+    std::fs::remove_file(&fifo).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let child = Command::new(env!("CARGO_BIN_EXE_subbyte"))
+        .current_dir(place.path("."))
+        .args(["predict", "small.sbm", "in", "--threads", "1", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Opened by whoever decodes it, when the command is in the midst of its work.
+    let mut image = std::fs::File::create(&fifo).unwrap();
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::io::Write::write_all(&mut image, b"no picture").unwrap();
+    drop(image);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("interrupted after"), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one whole object");
+    let shown = report["images"].as_array().unwrap().len();
+    assert!((1..200).contains(&shown), "{shown} images");
 }

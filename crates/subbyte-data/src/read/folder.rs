@@ -25,6 +25,17 @@ const REFUSED: [&str; 10] = [
 /// As many as labels can tell apart.
 const MOST_CLASSES: usize = 1 << 16;
 
+/// Image files with their labels, class by class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledFiles {
+    /// Class names in the order of the labels.
+    pub classes: Vec<String>,
+    /// At least one.
+    pub files: Vec<PathBuf>,
+    /// One a file, each below the number of classes.
+    pub labels: Vec<u16>,
+}
+
 /// A folder whose sub-folders are classes, or a folder divided into such folders.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -73,6 +84,26 @@ impl Folder {
         }
         Ok(classes)
     }
+
+    /// The image files of a part.
+    fn list(&self, part: Part) -> Result<LabelledFiles, Error> {
+        let classes = self.classes()?;
+        let (mut files, mut labels) = (Vec::new(), Vec::new());
+        for (_, place) in self.places.iter().filter(|(found, _)| *found == part) {
+            for (file, label) in labelled(place, &classes)? {
+                files.push(file);
+                labels.push(label);
+            }
+        }
+        if files.is_empty() {
+            return Err(ErrorKind::Empty.into());
+        }
+        Ok(LabelledFiles {
+            classes,
+            files,
+            labels,
+        })
+    }
 }
 
 impl Reader for Folder {
@@ -85,18 +116,15 @@ impl Reader for Folder {
     }
 
     fn read(&self, part: Part, options: &Options) -> Result<Dataset, Error> {
-        let classes = self.classes()?;
-        let mut files = Vec::new();
-        for (_, place) in self.places.iter().filter(|(found, _)| *found == part) {
-            files.extend(labelled(place, &classes)?);
-        }
-        let Some((first, _)) = files.first() else {
-            return Err(ErrorKind::Empty.into());
-        };
+        let list = self.list(part)?;
+        let first = &list.files[0];
         let geometry = options.geometry.map_or_else(|| geometry_of(first), Ok)?;
-        let images = decode_all(&files, geometry, options.resize)?;
-        let labels = files.iter().map(|&(_, label)| label).collect();
-        Dataset::new(geometry, classes, images, labels)
+        let images = decode_all(&list.files, geometry, options.resize)?;
+        Dataset::new(geometry, list.classes, images, list.labels)
+    }
+
+    fn files(&self, part: Part) -> Result<Option<LabelledFiles>, Error> {
+        self.list(part).map(Some)
     }
 }
 
@@ -124,7 +152,7 @@ fn labelled(place: &Path, classes: &[String]) -> Result<Vec<(PathBuf, u16)>, Err
 
 /// Decodes all files side by side into one piece of memory.
 fn decode_all(
-    files: &[(PathBuf, u16)],
+    files: &[PathBuf],
     geometry: Geometry,
     resize: Option<Resize>,
 ) -> Result<Vec<u8>, Error> {
@@ -142,7 +170,7 @@ fn decode_all(
     let errors = images
         .par_chunks_exact_mut(geometry.bytes())
         .zip(files)
-        .filter_map(|(out, (path, _))| {
+        .filter_map(|(out, path)| {
             read_image(path, geometry, resize)
                 .map(|image| out.copy_from_slice(&image))
                 .err()

@@ -10,7 +10,7 @@ mod requant;
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use subbyte_kernels::{Extent, Finish, Level, Prepared, Problem, choose};
+use subbyte_kernels::{Extent, Finish, Innermost, Level, Prepared, Problem, choose};
 use subbyte_model::{CodeType, Model, Node, NodeId, Op, Requant, Tensor};
 
 use crate::{PlanError, Step, StepKernel, layout::bytes};
@@ -37,6 +37,7 @@ pub(crate) struct Chosen {
     macs: u64,
     /// What the kernel is expected to take.
     picoseconds: u64,
+    innermost: Option<Innermost>,
 }
 
 impl Draft {
@@ -75,6 +76,7 @@ impl Draft {
             scratch_bytes: self.scratch_bytes(),
             parts: self.parts(threads),
             macs: chosen.map_or(0, |chosen| chosen.macs),
+            innermost: chosen.and_then(|chosen| chosen.innermost),
         }
     }
 }
@@ -221,6 +223,7 @@ impl<'m> Planner<'m> {
             operation: problem.operation(),
             macs: problem.macs(),
             picoseconds: kernel.picoseconds(level, problem),
+            innermost: kernel.innermost(problem),
         };
         let (first, last) = (nodes[0], nodes[nodes.len() - 1]);
         debug_assert_eq!(problem.output_bytes(), bytes(&self.tensors[last]));

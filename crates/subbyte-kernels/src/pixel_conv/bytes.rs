@@ -6,7 +6,7 @@
 
 use super::{PADDING, PixelConv};
 use crate::{
-    Conv, Extent, Job, KernelFor, Window,
+    Conv, Extent, Job, KernelFor, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
     memory::{Block, Split, view, view_mut},
@@ -160,6 +160,18 @@ impl KernelFor<PixelConv<'_>> for Bytes {
     /// One group, entries that fit a byte, sums that fit 16 bits.
     fn supports(problem: &PixelConv<'_>) -> bool {
         problem.conv.groups == 1 && Fold::of(problem).is_some()
+    }
+
+    fn work(problem: &PixelConv<'_>) -> Work {
+        let output = problem.conv.output();
+        let vectors = output.height * output.width.div_ceil(pixels(&problem.conv));
+        let outputs = (vectors * output.channels.div_ceil(BYTES)) as u64;
+        let entries = problem.conv.window.taps() * problem.table.input.channels;
+        Work {
+            steps: outputs * entries as u64,
+            outputs,
+            inputs: problem.table.input.elements() as u64,
+        }
     }
 
     fn pack(problem: &PixelConv<'_>) -> Self {

@@ -1,0 +1,142 @@
+//! Models measured on folders of image files.
+
+use serde_json::Value;
+use subbyte_graph::{networks::FirstLayer, sbg};
+use subbyte_model::{Model, reference, testing};
+
+use crate::support::{Place, model, network};
+
+const CLASSES: u64 = 10;
+const IMAGES: u64 = 13;
+
+/// A folder for each class with as many images.
+fn place() -> (Place, Model) {
+    let (place, model) = (Place::new(), model());
+    place.model("small.sbm", &model);
+    for class in 0..CLASSES {
+        for i in 0..IMAGES {
+            place.image(&name(class, i), &image(&model, class, i), 28);
+        }
+    }
+    (place, model)
+}
+
+fn name(class: u64, i: u64) -> String {
+    format!("data/class{class}/{i:02}.png")
+}
+
+fn image(model: &Model, class: u64, i: u64) -> Vec<u8> {
+    testing::random_image(model, class * IMAGES + i)
+}
+
+/// How many images the reference puts into their class, of those that `counts`.
+fn right(model: &Model, counts: impl Fn(u64, u64) -> bool) -> u64 {
+    let mut right = 0;
+    for (class, i) in (0..CLASSES).flat_map(|class| (0..IMAGES).map(move |i| (class, i))) {
+        let logits = reference::run(model, &image(model, class, i)).unwrap();
+        let best = logits.iter().max().unwrap();
+        let first = logits.iter().position(|logit| logit == best).unwrap() as u64;
+        right += u64::from(counts(class, i) && first == class);
+    }
+    right
+}
+
+/// Images in their class, as a report's share of all says.
+fn counted(report: &Value) -> u64 {
+    let images = report["images"].as_u64().unwrap() as f64;
+    let count = report["top1"].as_f64().unwrap() * images;
+    assert!((count - count.round()).abs() < 1e-9, "{count}");
+    count.round() as u64
+}
+
+#[test]
+fn a_folder_of_classes_gives_the_accuracy_of_the_reference_whatever_the_threads() {
+    let (place, model) = place();
+    let expected = right(&model, |_, _| true);
+    for threads in ["1", "2", "5"] {
+        let arguments = ["eval", "small.sbm", "data", "--json", "--threads", threads];
+        let report = place.run(&arguments).json();
+        assert_eq!(report["images"], CLASSES * IMAGES);
+        assert_eq!(counted(&report), expected, "{threads} threads");
+        assert_eq!(report["threads"].to_string(), threads);
+    }
+    let portable = ["eval", "small.sbm", "data", "--json", "--level", "portable"];
+    assert_eq!(counted(&place.run(&portable).json()), expected);
+}
+
+#[test]
+fn broken_images_are_left_out_and_named_at_the_end() {
+    let (place, model) = place();
+    for (class, i) in [(4, 6), (9, 12)] {
+        place.write(&name(class, i), "no picture");
+    }
+    let outcome = place.run(&["eval", "small.sbm", "data", "--json"]);
+    outcome.refused(&["2 of 130 images", "class4", "06.png", "class9", "12.png"]);
+    let report: Value = serde_json::from_str(&outcome.stdout).expect("one object");
+    assert_eq!(report["images"], CLASSES * IMAGES - 2);
+    let counts = |class, i| ![(4, 6), (9, 12)].contains(&(class, i));
+    assert_eq!(counted(&report), right(&model, counts));
+}
+
+#[test]
+fn nothing_is_claimed_where_no_image_can_be_used() {
+    let place = Place::new();
+    place.model("small.sbm", &model());
+    for class in 0..CLASSES {
+        place.write(&name(class, 0), "no picture");
+    }
+    let outcome = place.run(&["eval", "small.sbm", "data"]);
+    outcome.refused(&["10 of 10 images"]);
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn data_of_other_classes_are_refused() {
+    let place = Place::new();
+    let model = model();
+    place.model("small.sbm", &model);
+    place.image("data/only/a.png", &testing::random_image(&model, 0), 28);
+    place
+        .run(&["eval", "small.sbm", "data"])
+        .refused(&["1 classes", "10"]);
+}
+
+#[test]
+fn a_network_is_measured_on_the_same_images_as_its_model() {
+    let (place, model) = place();
+    let save = |name: &str, first| {
+        sbg::save(place.path(name), &network(first), &Default::default()).unwrap();
+    };
+    save("small.sbg", FirstLayer::default());
+    save("float.sbg", FirstLayer::Float);
+    place.write(&name(4, 6), "no picture");
+    let measure = |file: &str| {
+        let outcome = place.run(&["eval", file, "data", "--json", "--threads", "2"]);
+        outcome.refused(&["1 of 130 images", "06.png"]);
+        serde_json::from_str::<Value>(&outcome.stdout).expect("one object")
+    };
+    let expected = right(&model, |class, i| (class, i) != (4, 6));
+    let whole = measure("small.sbg");
+    assert_eq!(whole["images"], 129);
+    assert_eq!(counted(&whole), expected);
+    assert_eq!(whole["differing_codes"], 0);
+    let float = measure("float.sbg");
+    assert_eq!(float["images"], 129);
+    assert!(float["top1_evaluated"].is_f64(), "{float}");
+
+    // A model that was not compared on all images is not written.
+    let lowered = place.run(&["lower", "small.sbg", "--data", "data", "-o", "new.sbm"]);
+    lowered.refused(&["1 of 130 images"]);
+    assert!(!place.path("new.sbm").exists());
+
+    // Labels beyond the classes of the networks.
+    for class in 10..12 {
+        place.image(&name(class, 0), &image(&model, 0, 0), 28);
+    }
+    place
+        .run(&["eval", "small.sbg", "data"])
+        .refused(&["12 classes"]);
+    place
+        .run(&["eval", "float.sbg", "data"])
+        .refused(&["10 classes"]);
+}
