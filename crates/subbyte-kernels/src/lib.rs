@@ -11,6 +11,10 @@
 //!   made, never in a hot loop.
 //! - There is no floating point.
 #![no_std]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are gone through by index, several of them alike"
+)]
 
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
@@ -32,6 +36,7 @@ mod max_pool;
 mod mul;
 mod pixel_conv;
 mod pixel_table;
+mod planes;
 mod problem;
 mod rearrange;
 mod registry;

@@ -132,6 +132,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "linear-sums-wide": LinearSums by linear_sums::Wide, ALL, "any";
     "max-pool": MaxPool by max_pool::MaxPool, ALL, "any";
     "product": Mul by mul::Product, ALL, "any";
+    "pixel-conv-few": PixelConv by pixel_conv::Few, ALL, "one group, table entries of a byte, few different vectors of codes";
     "pixel-conv-bytes": PixelConv by pixel_conv::Bytes, ALL, "one group, table entries of a byte";
     "pixel-conv-words": PixelConv by pixel_conv::Words, ALL, "one group, table entries of 16 bits";
     "pixel-table": PixelTable by pixel_table::Gather, ONE, "any";

@@ -4,7 +4,7 @@
 //! channel's constant, and are divided by what they have in common. Pixel values that have the same codes share their entries:
 //! tables of few codes stay in the cache. Where there are few output channels, a vector holds those of several pixels.
 
-use super::{PADDING, PixelConv};
+use super::{PADDING, PixelConv, fold::Fold};
 use crate::{
     Conv, Extent, Job, KernelFor, Window, Work,
     finish::Narrow,
@@ -38,122 +38,14 @@ pub(crate) struct Bytes {
     finish: Narrow,
 }
 
-/// What the tables are made of.
-struct Fold {
-    classes: Vec<[u16; PADDING + 1]>,
-    entries: usize,
-    /// `[channels][taps][colours][entries]`, the smallest of each table taken away.
-    values: Vec<i32>,
-    unit: i32,
-    /// The largest sum.
-    highest: i32,
-    /// What was taken away, with the bias.
-    constants: Vec<i32>,
-}
-
-impl Fold {
-    fn of(problem: &PixelConv<'_>) -> Option<Self> {
-        let conv = &problem.conv;
-        let (taps, colours) = (conv.window.taps(), problem.table.input.channels);
-        let mut classes = Vec::new();
-        let mut representatives = Vec::new();
-        for colour in 0..colours {
-            let (own, firsts) = classify(problem, colour);
-            classes.push(own);
-            representatives.push(firsts);
-        }
-        let entries = representatives.iter().map(Vec::len).max()?;
-        let mut values = Vec::with_capacity(conv.channels * taps * colours * entries);
-        let mut constants = Vec::with_capacity(conv.channels);
-        let (mut unit, mut largest, mut highest) = (0, 0, 0i64);
-        for channel in 0..conv.channels {
-            let (mut constant, mut high) = (i64::from(conv.bias(channel)), 0);
-            for tap in 0..taps {
-                for (colour, firsts) in representatives.iter().enumerate() {
-                    let start = values.len();
-                    let own = firsts
-                        .iter()
-                        .map(|&v| problem.entry(channel, tap, colour, v));
-                    values.extend(own);
-                    let least = values[start..].iter().copied().min()?;
-                    constant += i64::from(least);
-                    let mut most = 0;
-                    for value in &mut values[start..] {
-                        *value -= least;
-                        unit = greatest_common_divisor(unit, *value);
-                        most = most.max(*value);
-                    }
-                    values.resize(start + entries, 0);
-                    largest = largest.max(most);
-                    high += i64::from(most);
-                }
-            }
-            highest = highest.max(high);
-            constants.push(constant);
-        }
-        let unit = unit.max(1);
-        let middle = highest / 2;
-        // One value below the lowest sum stays free, so that a threshold can be there.
-        let fits = largest / unit <= i32::from(u8::MAX) && highest < i64::from(u16::MAX) - 1;
-        fits.then(|| Self {
-            classes,
-            entries,
-            values,
-            unit,
-            highest: highest as i32,
-            constants: constants.iter().map(|c| (c + middle) as i32).collect(),
-        })
-    }
-}
-
-/// The class of every value of a colour and of padding, and a value of each class.
-fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<usize>) {
-    let mut classes = [0; PADDING + 1];
-    let mut firsts: Vec<usize> = Vec::new();
-    for value in 0..=u8::MAX {
-        let codes = problem.table.lookup(colour, value);
-        let known = firsts.iter().position(|&first| {
-            u8::try_from(first).is_ok_and(|first| problem.table.lookup(colour, first) == codes)
-        });
-        classes[usize::from(value)] = known.unwrap_or(firsts.len()) as u16;
-        if known.is_none() {
-            firsts.push(value.into());
-        }
-    }
-    classes[PADDING] = firsts.len() as u16;
-    firsts.push(PADDING);
-    (classes, firsts)
-}
-
 /// Longer runs of entries gain nothing over what they cost in code.
 const MAX_DEPTH: usize = 3;
-
-/// Consecutive entries of a window's row, `run` tables long, whose sum fits a byte in every output channel.
-fn depth(fold: &Fold, run: usize) -> usize {
-    let most = fold.values.chunks_exact(fold.entries);
-    let most: Vec<i32> = most
-        .map(|table| table.iter().max().map_or(0, |most| most / fold.unit))
-        .collect();
-    let fits = |depth: &usize| {
-        let mut groups = most.chunks_exact(run).flat_map(|row| row.chunks(*depth));
-        groups.all(|group| group.iter().sum::<i32>() <= i32::from(u8::MAX))
-    };
-    (1..=MAX_DEPTH).rev().find(fits).unwrap_or(1)
-}
 
 /// Pixels whose output channels fill a vector exactly, where an output row has as many; else 1.
 fn pixels(conv: &Conv<'_>) -> usize {
     let fitting =
         |pixels: &usize| pixels * conv.channels == BYTES && *pixels <= conv.output().width;
     [4, 2].into_iter().find(fitting).unwrap_or(1)
-}
-
-fn greatest_common_divisor(a: i32, b: i32) -> i32 {
-    if b == 0 {
-        a
-    } else {
-        greatest_common_divisor(b, a % b)
-    }
 }
 
 impl KernelFor<PixelConv<'_>> for Bytes {
@@ -193,7 +85,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
                 bytes[first + i * entry] = (value / fold.unit) as u8;
             }
         }
-        let depth = depth(&fold, run);
+        let depth = fold.depth(run, MAX_DEPTH);
         let pitch = pitch(problem.table.input, &conv.window);
         let stride = conv.window.stride[1];
         let colours = problem.table.input.channels;
@@ -201,6 +93,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             let (kx, colour) = (i / colours, i % colours);
             (kx % stride * colours + colour) * pitch + kx / stride
         };
+        let middle = fold.middle();
         let mut classes = fold.classes;
         for class in classes.iter_mut().flatten() {
             *class *= entry as u16;
@@ -216,7 +109,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             offsets: (0..run).map(offset).collect(),
             tables,
             unit: fold.unit as i16,
-            middle: (fold.highest / 2) as i16,
+            middle,
             finish: Narrow::of_pixels(&conv.finish, &fold.constants, pixels),
         }
     }

@@ -4,9 +4,12 @@
 //! depth nor on any bits.
 
 mod bytes;
+mod few;
+mod fold;
 mod words;
 
 pub(crate) use bytes::Bytes;
+pub(crate) use few::Few;
 pub(crate) use words::Words;
 
 use crate::{Conv, PixelTable};

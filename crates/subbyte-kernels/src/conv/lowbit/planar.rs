@@ -2,7 +2,7 @@ use super::rows::SLACK;
 use crate::{Conv, isa::Isa};
 
 /// Pixels that are packed at a time.
-pub(crate) const PIXELS: usize = 16;
+const PIXELS: usize = crate::planes::SLACK;
 
 /// Input rows by groups of channels: the codes of a few channels of one pixel make a byte, and the bytes of one group lie side
 /// by side, those of the pixels that one output column after the other sees under a tap.

@@ -1,0 +1,181 @@
+//! Tables of byte entries where a colour has few different vectors of codes: the vectors' numbers are indices, as [`crate::planes`]
+//! has it, each output channel with a table of its own for every tap and colour.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{PADDING, PixelConv, fold::Fold};
+use crate::{
+    Extent, Job, KernelFor, Work,
+    finish::Lanes,
+    isa::{Algorithm, BYTES, Isa},
+    memory::{Aligned, Block, Split, view_mut},
+    planes::{Planes, SLACK, Shape, TILE, Tables},
+};
+
+/// Entries of a table.
+const ENTRIES: usize = 64;
+
+/// All output channels, [`TILE`] at a time.
+pub(crate) struct Few {
+    input: Extent,
+    /// Columns of padding to the left, rows above.
+    padding: [usize; 2],
+    /// Of each colour, the class of every pixel value and of [`PADDING`].
+    classes: Vec<[u8; PADDING + 1]>,
+    tables: Own,
+    planes: Planes,
+}
+
+/// `[channels / TILE][taps and colours][TILE]`.
+struct Own {
+    tables: Vec<Aligned<[u8; ENTRIES]>>,
+    steps: usize,
+}
+
+impl Tables<ENTRIES> for Own {
+    #[inline(always)]
+    fn rows<const P: usize>(&self, step: usize, first: usize) -> [&[u8; ENTRIES]; P] {
+        let at = (first / TILE * self.steps + step) * TILE + first % TILE;
+        let own = &self.tables[at..][..P];
+        let mut rows = [&own[0].0; P];
+        for p in 0..P {
+            rows[p] = &own[p].0;
+        }
+        rows
+    }
+}
+
+/// The finish; `None` where 16 bits lose something.
+fn lanes(problem: &PixelConv<'_>, fold: &Fold) -> Option<Lanes> {
+    Lanes::new(&problem.conv.finish, &fold.constants)
+}
+
+impl KernelFor<PixelConv<'_>> for Few {
+    /// One group, entries that fit a byte, sums that fit 16 bits, few classes.
+    fn supports(problem: &PixelConv<'_>) -> bool {
+        let fits = |fold: &Fold| fold.entries <= ENTRIES && lanes(problem, fold).is_some();
+        problem.conv.groups == 1 && Fold::of(problem).is_some_and(|fold| fits(&fold))
+    }
+
+    fn work(problem: &PixelConv<'_>) -> Work {
+        let conv = &problem.conv;
+        let shape = Shape::of(problem.table.input, &conv.window);
+        let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
+        let steps = conv.window.taps() * problem.table.input.channels;
+        Work {
+            steps: (vectors * steps) as u64,
+            outputs: vectors as u64,
+            inputs: problem.table.input.elements() as u64,
+        }
+    }
+
+    fn pack(problem: &PixelConv<'_>) -> Self {
+        let fold = Fold::of(problem).expect("supported");
+        let (conv, input) = (&problem.conv, problem.table.input);
+        let (taps, colours) = (conv.window.taps(), input.channels);
+        let [kernel_h, kernel_w] = conv.window.kernel;
+        let steps = taps * colours;
+        let shape = Shape::of(input, &conv.window);
+        let offset = |step: usize| {
+            let (tap, colour) = (step / colours, step % colours);
+            shape.offset(colours, tap / kernel_w, tap % kernel_w, colour)
+        };
+        let count = conv.channels.next_multiple_of(TILE) * steps;
+        let mut tables = alloc::vec![Aligned([0; ENTRIES]); count];
+        let channels = fold.values.chunks_exact(steps * fold.entries);
+        for (channel, values) in channels.enumerate() {
+            for (step, values) in values.chunks_exact(fold.entries).enumerate() {
+                let at = (channel / TILE * steps + step) * TILE + channel % TILE;
+                for (entry, &value) in tables[at].0.iter_mut().zip(values) {
+                    *entry = (value / fold.unit) as u8;
+                }
+            }
+        }
+        let [top, left, ..] = conv.window.padding;
+        Few {
+            input,
+            padding: [left, top],
+            classes: fold
+                .classes
+                .iter()
+                .map(|classes| classes.map(|class| class as u8))
+                .collect(),
+            tables: Own { tables, steps },
+            planes: Planes {
+                output: conv.output(),
+                kernel_h,
+                depth: fold.depth(steps, steps),
+                offsets: (0..steps).map(offset).collect(),
+                unit: fold.unit as i16,
+                middle: fold.middle(),
+                lanes: lanes(problem, &fold).expect("supported"),
+                shape,
+            },
+        }
+    }
+}
+
+impl Few {
+    /// Puts the classes of padded rows into the planes, the first of them at their beginning.
+    #[inline(always)]
+    fn fill(&self, image: &[u8], seen: Range<usize>, planes: &mut [u8]) {
+        let shape = &self.planes.shape;
+        let [left, top] = self.padding;
+        let [sy, sx] = shape.stride;
+        let colours = self.input.channels;
+        for (i, y) in seen.enumerate() {
+            let inside = y.checked_sub(top).filter(|&y| y < self.input.height);
+            let pixels = inside.map(|y| &image[y * self.input.row()..][..self.input.row()]);
+            for phase in 0..sx {
+                // The first padded column of this remainder that lies within the image.
+                let first = left.saturating_sub(phase).div_ceil(sx);
+                let column = first * sx + phase - left;
+                for (colour, classes) in self.classes.iter().enumerate() {
+                    let plane = (i % sy * sx + phase) * colours + colour;
+                    let start = plane * shape.plane() + i / sy * shape.columns;
+                    let row = &mut planes[start..][..shape.columns];
+                    row.fill(classes[PADDING]);
+                    let Some(pixels) = pixels else { continue };
+                    let values = &pixels[(column * colours + colour).min(pixels.len())..];
+                    let values = values.chunks(sx * colours);
+                    let row = &mut row[first.min(shape.columns)..];
+                    for (class, values) in row.iter_mut().zip(values) {
+                        *class = classes[usize::from(values[0])];
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Algorithm for Few {
+    #[inline(always)]
+    fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
+        let image = job.inputs.get::<u8>(0);
+        let planes = view_mut::<u8>(job.scratch);
+        self.fill(image, self.planes.seen(&job.rows), planes);
+        self.planes
+            .run(isa, &self.tables, planes, job.rows.len(), job.output);
+    }
+
+    fn split(&self) -> Split {
+        self.planes.split()
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        // Vectors run on beyond the last plane from any position of an output pixel.
+        self.planes
+            .shape
+            .bytes(self.input.channels)
+            .next_multiple_of(Block::BYTES)
+            + BYTES
+            + SLACK
+    }
+
+    fn packed_bytes(&self) -> usize {
+        size_of_val(&self.tables.tables[..])
+            + size_of_val(&self.classes[..])
+            + self.planes.packed_bytes()
+    }
+}

@@ -1,0 +1,122 @@
+//! A pixel table and the convolution behind it as tables of unsigned entries, one entry for every different vector of codes.
+
+use alloc::vec::Vec;
+
+use super::{PADDING, PixelConv};
+
+/// What the tables are made of.
+pub(super) struct Fold {
+    /// Of each colour, the class of every pixel value and of [`PADDING`].
+    pub classes: Vec<[u16; PADDING + 1]>,
+    /// Entries of a colour under a tap: the most classes that a colour has.
+    pub entries: usize,
+    /// `[channels][taps][colours][entries]`, the smallest of each table taken away.
+    pub values: Vec<i32>,
+    /// What all values have in common.
+    pub unit: i32,
+    /// The largest sum.
+    highest: i32,
+    /// What was taken away, with the bias.
+    pub constants: Vec<i32>,
+}
+
+impl Fold {
+    /// `None` where entries do not fit a byte or sums 16 bits.
+    pub fn of(problem: &PixelConv<'_>) -> Option<Self> {
+        let conv = &problem.conv;
+        let (taps, colours) = (conv.window.taps(), problem.table.input.channels);
+        let mut classes = Vec::new();
+        let mut representatives = Vec::new();
+        for colour in 0..colours {
+            let (own, firsts) = classify(problem, colour);
+            classes.push(own);
+            representatives.push(firsts);
+        }
+        let entries = representatives.iter().map(Vec::len).max()?;
+        let mut values = Vec::with_capacity(conv.channels * taps * colours * entries);
+        let mut constants = Vec::with_capacity(conv.channels);
+        let (mut unit, mut largest, mut highest) = (0, 0, 0i64);
+        for channel in 0..conv.channels {
+            let (mut constant, mut high) = (i64::from(conv.bias(channel)), 0);
+            for tap in 0..taps {
+                for (colour, firsts) in representatives.iter().enumerate() {
+                    let start = values.len();
+                    let own = firsts
+                        .iter()
+                        .map(|&v| problem.entry(channel, tap, colour, v));
+                    values.extend(own);
+                    let least = values[start..].iter().copied().min()?;
+                    constant += i64::from(least);
+                    let mut most = 0;
+                    for value in &mut values[start..] {
+                        *value -= least;
+                        unit = greatest_common_divisor(unit, *value);
+                        most = most.max(*value);
+                    }
+                    values.resize(start + entries, 0);
+                    largest = largest.max(most);
+                    high += i64::from(most);
+                }
+            }
+            highest = highest.max(high);
+            constants.push(constant);
+        }
+        let unit = unit.max(1);
+        let middle = highest / 2;
+        // One value below the lowest sum stays free, so that a threshold can be there.
+        let fits = largest / unit <= i32::from(u8::MAX) && highest < i64::from(u16::MAX) - 1;
+        fits.then(|| Self {
+            classes,
+            entries,
+            values,
+            unit,
+            highest: highest as i32,
+            constants: constants.iter().map(|c| (c + middle) as i32).collect(),
+        })
+    }
+
+    /// What is taken away from sums so that they fit 16 bits and a sign.
+    pub fn middle(&self) -> i16 {
+        (self.highest / 2) as i16
+    }
+
+    /// Consecutive tables, of `run` at a time and at most `most`, whose entries' sum fits a byte in every output channel.
+    pub fn depth(&self, run: usize, most: usize) -> usize {
+        let largest = self.values.chunks_exact(self.entries);
+        let largest: Vec<i32> = largest
+            .map(|table| table.iter().max().map_or(0, |most| most / self.unit))
+            .collect();
+        let fits = |depth: &usize| {
+            let mut groups = largest.chunks_exact(run).flat_map(|row| row.chunks(*depth));
+            groups.all(|group| group.iter().sum::<i32>() <= i32::from(u8::MAX))
+        };
+        (1..=most).rev().find(fits).unwrap_or(1)
+    }
+}
+
+/// The class of every value of a colour and of padding, and a value of each class.
+fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<usize>) {
+    let mut classes = [0; PADDING + 1];
+    let mut firsts: Vec<usize> = Vec::new();
+    for value in 0..=u8::MAX {
+        let codes = problem.table.lookup(colour, value);
+        let known = firsts.iter().position(|&first| {
+            u8::try_from(first).is_ok_and(|first| problem.table.lookup(colour, first) == codes)
+        });
+        classes[usize::from(value)] = known.unwrap_or(firsts.len()) as u16;
+        if known.is_none() {
+            firsts.push(value.into());
+        }
+    }
+    classes[PADDING] = firsts.len() as u16;
+    firsts.push(PADDING);
+    (classes, firsts)
+}
+
+fn greatest_common_divisor(a: i32, b: i32) -> i32 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
