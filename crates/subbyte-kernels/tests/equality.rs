@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Bench, cases, oracle};
+use common::{Bench, cases, coverage, number_of_cases, oracle};
 use subbyte_kernels::{Level, REGISTRY, choose};
 
 /// Random cases of every operation.
@@ -14,7 +14,7 @@ const SEEDS: u64 = 400;
 fn every_kernel_equals_the_naive_solution() {
     let levels: Vec<Level> = Level::ALL.to_vec();
     let mut solved = BTreeMap::new();
-    for seed in 0..SEEDS {
+    for seed in 0..number_of_cases(SEEDS) {
         cases::visit_all(seed, &mut |problem, inputs| {
             let expected = oracle::solve(problem, inputs);
             for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
@@ -70,4 +70,31 @@ fn a_kernel_is_found_for_every_problem_that_has_no_choice() {
             }
         });
     }
+}
+
+/// Prints how many cases of every class each kernel meets.
+#[test]
+fn every_kernel_meets_every_class_of_shapes_and_formats() {
+    let mut met: BTreeMap<&str, BTreeMap<String, u32>> = BTreeMap::new();
+    for seed in 0..SEEDS {
+        cases::visit_all(seed, &mut |problem, inputs| {
+            let classes = coverage::classes(problem, inputs);
+            for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
+                let own = met.entry(kernel.name()).or_default();
+                for class in &classes {
+                    *own.entry(class.clone()).or_default() += 1;
+                }
+            }
+        });
+    }
+    let mut missing = Vec::new();
+    for kernel in REGISTRY {
+        let own = met.remove(kernel.name()).unwrap_or_default();
+        let all = own.iter().map(|(class, times)| format!("{class} {times}"));
+        println!("{}: {}", kernel.name(), all.collect::<Vec<_>>().join(", "));
+        let required = coverage::required(kernel).into_iter();
+        let lacking = required.filter(|class| !own.contains_key(class));
+        missing.extend(lacking.map(|class| format!("{}: {class}", kernel.name())));
+    }
+    assert!(missing.is_empty(), "never met: {missing:#?}");
 }
