@@ -43,6 +43,7 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
                 Options {
                     level: Some(level),
                     fuse,
+                    ..Options::default()
                 },
             )?;
             let mut arena = plan.arena();
