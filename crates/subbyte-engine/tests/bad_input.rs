@@ -1,5 +1,8 @@
 //! What is wrong with a model, an image, an arena or an option is said, with the numbers and what to do.
 
+mod common;
+
+use common::number_of_cases;
 use subbyte_engine::{Level, LevelError, Options, Plan, PlanError, RunError};
 use subbyte_model::testing::{random_image, random_model};
 
@@ -12,9 +15,15 @@ fn assert_says(message: &str, parts: &[&str]) {
 
 #[test]
 fn images_and_arenas_of_wrong_sizes_are_errors() {
-    let model = random_model(1);
-    let image = random_image(&model, 0);
-    let plan = Plan::new(&model, Options::default()).expect("the model is valid");
+    let mut plans: Vec<_> = (0..4)
+        .map(|seed| {
+            let model = random_model(seed);
+            let plan = Plan::new(&model, Options::default()).expect("the model is valid");
+            (plan, random_image(&model, 0))
+        })
+        .collect();
+    plans.sort_by_key(|(plan, _)| plan.arena_bytes());
+    let (plan, image) = &plans[plans.len() - 1];
     let mut arena = plan.arena();
     assert_eq!(arena.bytes(), plan.arena_bytes());
     for wrong in [&image[1..], &[image.clone(), vec![0]].concat(), &[]] {
@@ -25,13 +34,9 @@ fn images_and_arenas_of_wrong_sizes_are_errors() {
         assert_says(&error.to_string(), &numbers);
         assert_says(&error.to_string(), &["height * width * colours", "resize"]);
     }
-    assert!(plan.run(&mut arena, &image).is_ok());
-    let other = (2..).map(random_model).find_map(|model| {
-        let other = Plan::new(&model, Options::default()).expect("the model is valid");
-        (other.arena_bytes() < plan.arena_bytes()).then_some(other)
-    });
-    let mut small = other.expect("some plan is smaller").arena();
-    let error = plan.run(&mut small, &image).unwrap_err();
+    assert!(plan.run(&mut arena, image).is_ok());
+    let mut small = plans[0].0.arena();
+    let error = plan.run(&mut small, image).unwrap_err();
     let (expected, found) = (plan.arena_bytes(), small.bytes());
     assert_eq!(error, RunError::ArenaSize { expected, found });
     assert_says(&error.to_string(), &["Plan::arena", &expected.to_string()]);
@@ -49,7 +54,7 @@ fn an_invalid_model_lists_its_problems() {
 
 #[test]
 fn a_model_that_needs_more_memory_than_given_is_refused() {
-    for seed in 0..20 {
+    for seed in 0..number_of_cases(20) {
         let model = random_model(seed);
         let with = |memory| {
             let options = Options {

@@ -57,7 +57,7 @@ fn every_kernel_equals_the_naive_solution() {
 
 #[test]
 fn a_kernel_is_found_for_every_problem_that_has_no_choice() {
-    for seed in 0..20 {
+    for seed in 0..number_of_cases(20) {
         cases::visit_all(seed, &mut |problem, _| {
             for level in [Level::Portable, Level::best()] {
                 let found = choose(problem, level);

@@ -160,9 +160,11 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
     visit(&Problem::PixelTable(table), &image);
 
     let window = window(random, input, &[1, 3, 5, 7]);
-    let channels = match random.chance(5) {
-        true => random.size(65..=80),
-        false => random.size(1..=20),
+    // Folding table and weights takes most of the time.
+    let channels = match window.taps() {
+        1 if random.chance(2) => random.size(65..=80),
+        1..=9 => random.size(1..=20),
+        _ => random.size(1..=6),
     };
     let per_channel = window.taps() * table.output().channels;
     let weights = random.integers(3, channels * per_channel);
