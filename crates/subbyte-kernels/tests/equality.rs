@@ -5,10 +5,20 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Bench, cases, coverage, number_of_cases, oracle};
-use subbyte_kernels::{Level, REGISTRY, choose};
+use subbyte_kernels::{Level, Problem, REGISTRY, choose};
 
 /// Random cases of every operation.
 const SEEDS: u64 = 400;
+
+/// Whether Miri, which runs some thousand times slower, can solve it at once.
+fn is_small(problem: &Problem<'_>) -> bool {
+    let folded = match problem {
+        // Every weight meets every value of a pixel when the two are folded.
+        Problem::PixelConv(p) => 256 * p.conv.weights.len(),
+        _ => 0,
+    };
+    problem.macs() + folded as u64 <= 20_000
+}
 
 #[test]
 fn every_kernel_equals_the_naive_solution() {
@@ -16,6 +26,9 @@ fn every_kernel_equals_the_naive_solution() {
     let mut solved = BTreeMap::new();
     for seed in 0..number_of_cases(SEEDS) {
         cases::visit_all(seed, &mut |problem, inputs| {
+            if cfg!(miri) && !is_small(problem) {
+                return;
+            }
             let expected = oracle::solve(problem, inputs);
             for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {
                 for &level in &levels {
@@ -43,8 +56,11 @@ fn every_kernel_equals_the_naive_solution() {
         for &level in kernel.levels() {
             match solved.get(&(kernel.name(), level)) {
                 Some(cases) => println!("{} at {level}: {cases} cases", kernel.name()),
-                None if level.is_available() => {
+                None if level.is_available() && !cfg!(miri) => {
                     panic!("no case for {} at {level}", kernel.name());
+                }
+                None if level.is_available() => {
+                    println!("{} at {level}: no case small enough", kernel.name());
                 }
                 None => println!(
                     "{} at {level}: skipped, not on this processor",
