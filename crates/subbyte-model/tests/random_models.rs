@@ -156,10 +156,10 @@ fn classes(op: &Op, input: &Tensor) -> Vec<String> {
         _ => "more than 64",
     };
     match (op, input.code()) {
-        (Op::PixelTable(table), _) => {
-            if table.depth == 1 && table.codes.unpack().into_iter().eq(0..=255) {
-                classes.push("pixels as they are".into());
-            }
+        (Op::PixelTable(table), _)
+            if table.depth == 1 && table.codes.unpack().into_iter().eq(0..=255) =>
+        {
+            classes.push("pixels as they are".into());
         }
         (Op::Conv2d(conv), Some(code)) => {
             for segment in &conv.weights.segments {
