@@ -17,7 +17,7 @@ fn is_small(problem: &Problem<'_>) -> bool {
         Problem::PixelConv(p) => 256 * p.conv.weights.len(),
         _ => 0,
     };
-    problem.macs() + folded as u64 <= 3000
+    problem.macs() + folded as u64 <= 1000
 }
 
 #[test]
