@@ -12,12 +12,18 @@ use subbyte_model::{
     write,
 };
 
+const THREADS: [NonZeroUsize; 3] = [
+    NonZeroUsize::MIN,
+    NonZeroUsize::new(2).unwrap(),
+    NonZeroUsize::new(3).unwrap(),
+];
+
 thread_local! {
-    static POOLS: RefCell<[Pool; 3]> = RefCell::new([1, 2, 3].map(pool));
+    static POOLS: RefCell<[Pool; 3]> = RefCell::new(THREADS.map(pool));
 }
 
-fn pool(threads: usize) -> Pool {
-    Pool::new(NonZeroUsize::new(threads)).expect("a few threads can be started")
+fn pool(threads: NonZeroUsize) -> Pool {
+    Pool::new(Some(threads)).expect("a few threads can be started")
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -142,6 +148,7 @@ fn check(model: &Model, seed: u64) {
             let options = Options {
                 level: Some(level),
                 fuse,
+                threads: THREADS[2],
                 ..Options::default()
             };
             let plan = Plan::new(model, options).expect("the model is valid");
