@@ -19,6 +19,13 @@ pub enum PlanError {
         /// Its operation.
         operation: &'static str,
     },
+    /// The plan needs more memory than [`Options::memory`](crate::Options::memory) gives.
+    Memory {
+        /// Bytes of packed weights and one arena.
+        needed: usize,
+        /// Bytes given.
+        given: usize,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -29,6 +36,11 @@ impl fmt::Display for PlanError {
             PlanError::NoKernel { node, operation } => {
                 write!(f, "node {node}: no kernel computes this {operation}")
             }
+            PlanError::Memory { needed, given } => write!(
+                f,
+                "the plan needs {needed} bytes of memory (packed weights and one arena), {given} were given: \
+                 raise the limit, or lower the model with smaller images, fewer channels or fewer bits"
+            ),
         }
     }
 }
@@ -81,14 +93,18 @@ impl fmt::Display for RunError {
         match self {
             RunError::ImageSize { expected, found } => write!(
                 f,
-                "an image of {found} bytes; the model's input has {expected} (height * width * colours)"
+                "the image has {found} bytes, the model's input {expected} (height * width * colours): resize or convert it first"
             ),
             RunError::BatchSize { image, found } => write!(
                 f,
-                "a batch of {found} bytes is not a whole number of images of {image} bytes"
+                "a batch of {found} bytes is not a whole number of images of {image} bytes (height * width * colours): \
+                 resize or convert the images first"
             ),
             RunError::LogitsSize { expected, found } => {
-                write!(f, "space for {found} logits; the batch has {expected}")
+                write!(
+                    f,
+                    "space for {found} logits, the batch has {expected} (images * classes): give exactly as much"
+                )
             }
             RunError::ArenaSize { expected, found } => write!(
                 f,

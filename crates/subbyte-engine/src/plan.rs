@@ -21,6 +21,9 @@ pub struct Options {
     /// Threads among which a step may be shared, by those runs that are given as many; each brings the kernels' working space once
     /// more. The logits are the same.
     pub threads: NonZeroUsize,
+    /// Most bytes that the packed weights and one arena may take together; `None` for no limit. Every further thread of a batch
+    /// brings an arena more.
+    pub memory: Option<usize>,
 }
 
 impl Default for Options {
@@ -29,6 +32,7 @@ impl Default for Options {
             level: None,
             fuse: true,
             threads: NonZeroUsize::MIN,
+            memory: None,
         }
     }
 }
@@ -83,21 +87,26 @@ impl Plan {
     /// Prepares a model.
     ///
     /// # Errors
-    /// If the model is not valid, or the instruction set unknown or not there.
+    /// If the model is not valid, the instruction set unknown or not there, or the memory too small.
     pub fn new(model: &Model, options: Options) -> Result<Self, PlanError> {
         let tensors = model.analyse().map_err(PlanError::Model)?;
         let level = Level::resolve(options.level).map_err(PlanError::Level)?;
         let drafts = steps::draft(model, &tensors, level, options.fuse)?;
         let threads = options.threads.get();
         let layout = Layout::new(&tensors, &drafts, threads);
-        Ok(Self {
+        let plan = Self {
             level,
             steps: drafts.iter().map(|d| d.describe(model, threads)).collect(),
             blocks: layout.blocks,
             image: layout.place(0),
             logits: layout.place(tensors.len() - 1),
             work: layout.work(drafts, threads),
-        })
+        };
+        let needed = plan.packed_bytes() + plan.arena_bytes();
+        match options.memory {
+            Some(given) if given < needed => Err(PlanError::Memory { needed, given }),
+            _ => Ok(plan),
+        }
     }
 
     /// The instruction set that no kernel of the plan goes beyond.
@@ -118,6 +127,11 @@ impl Plan {
     /// Number of logits.
     pub fn classes(&self) -> usize {
         self.logits.elements
+    }
+
+    /// Bytes of packed weights and tables, which all runs share.
+    pub fn packed_bytes(&self) -> usize {
+        self.steps.iter().map(|step| step.packed_bytes).sum()
     }
 
     /// Bytes of memory that a run needs, exactly.

@@ -47,6 +47,7 @@ fn runs_allocate_nothing() {
                         level,
                         fuse,
                         threads: two,
+                        ..Options::default()
                     },
                 )
                 .expect("the model is valid");

@@ -65,17 +65,20 @@ impl Level {
     /// # Errors
     /// If the level is unknown or this processor lacks it.
     pub fn resolve(asked: Option<Level>) -> Result<Self, LevelError> {
-        let level = match asked {
-            Some(level) => level,
-            None => match from_environment()? {
-                Some(level) => level,
-                None => return Ok(Self::best()),
-            },
+        if let Some(level) = asked {
+            return level.if_available();
+        }
+        let Some(name) = from_environment() else {
+            return Ok(Self::best());
         };
-        if level.is_available() {
-            Ok(level)
-        } else {
-            Err(LevelError::Unavailable(level))
+        let level = Self::from_name(&name).and_then(Self::if_available);
+        level.map_err(|error| LevelError::Variable(error.into()))
+    }
+
+    fn if_available(self) -> Result<Self, LevelError> {
+        match self.is_available() {
+            true => Ok(self),
+            false => Err(LevelError::Unavailable(self)),
         }
     }
 }
@@ -94,6 +97,8 @@ pub enum LevelError {
     Unknown(alloc::string::String),
     /// The processor lacks the level.
     Unavailable(Level),
+    /// `SUBBYTE_ISA` names a level that cannot be used.
+    Variable(alloc::boxed::Box<LevelError>),
 }
 
 impl fmt::Display for LevelError {
@@ -104,12 +109,16 @@ impl fmt::Display for LevelError {
                 for level in Level::ALL {
                     write!(f, " {level}")?;
                 }
-                f.write_str("); unset SUBBYTE_ISA for the best one of this processor")
+                f.write_str(")")
             }
             LevelError::Unavailable(level) => write!(
                 f,
                 "this processor lacks the instruction set '{level}'; its best one is '{}'",
                 Level::best()
+            ),
+            LevelError::Variable(error) => write!(
+                f,
+                "{LEVEL_VARIABLE}: {error}; unset it for the best one of this processor"
             ),
         }
     }
@@ -117,18 +126,16 @@ impl fmt::Display for LevelError {
 
 impl core::error::Error for LevelError {}
 
+/// What the variable holds, unless that is nothing.
 #[cfg(feature = "std")]
-fn from_environment() -> Result<Option<Level>, LevelError> {
-    match std::env::var_os(LEVEL_VARIABLE) {
-        None => Ok(None),
-        Some(name) if name.is_empty() => Ok(None),
-        Some(name) => Level::from_name(&name.to_string_lossy()).map(Some),
-    }
+fn from_environment() -> Option<alloc::string::String> {
+    let name = std::env::var_os(LEVEL_VARIABLE)?;
+    (!name.is_empty()).then(|| name.to_string_lossy().into_owned())
 }
 
 #[cfg(not(feature = "std"))]
-fn from_environment() -> Result<Option<Level>, LevelError> {
-    Ok(None)
+fn from_environment() -> Option<alloc::string::String> {
+    None
 }
 
 #[cfg(test)]

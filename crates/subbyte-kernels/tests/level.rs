@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use subbyte_kernels::{LEVEL_VARIABLE, Level};
+use subbyte_kernels::{LEVEL_VARIABLE, Level, LevelError};
 
 /// What the started process has to find.
 const EXPECTED: &str = "EXPECTED_LEVEL";
@@ -19,17 +19,22 @@ fn the_variable_sets_the_level_and_a_wrong_name_is_an_error() {
         assert_eq!(Level::resolve(Some(Level::Portable)), Ok(Level::Portable));
         return;
     }
-    let mut values = vec![
-        (String::new(), Level::best().name().to_string()),
-        (
-            "mmx".into(),
-            Level::from_name("mmx").unwrap_err().to_string(),
-        ),
-    ];
-    for &level in Level::ALL {
-        let result = Level::resolve(Some(level));
-        let expected = result.map_or_else(|error| error.to_string(), |l| l.name().to_string());
-        values.push((level.name().into(), expected));
+    let mut values = vec![(String::new(), Level::best().name().to_string())];
+    // Also the name of a kernel: the variable knows levels only.
+    let names = Level::ALL.iter().map(|level| level.name());
+    for name in names.chain(["mmx", "conv-table64", "AVX2", "avx2 "]) {
+        let found = Level::from_name(name).and_then(|level| Level::resolve(Some(level)));
+        let expected = match found {
+            Ok(level) => level.name().into(),
+            Err(error) => {
+                let message = LevelError::Variable(error.into()).to_string();
+                for part in [LEVEL_VARIABLE, name, "unset"] {
+                    assert!(message.contains(part), "no '{part}' in: {message}");
+                }
+                message
+            }
+        };
+        values.push((name.into(), expected));
     }
     for (value, expected) in values {
         let output = Command::new(std::env::current_exe().expect("the test has a file"))

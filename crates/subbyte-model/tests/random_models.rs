@@ -1,9 +1,9 @@
 //! The random models that other tests stand on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use subbyte_model::testing::{random_image, random_model};
-use subbyte_model::{Kind, Op, Pad, Requant, Weights, reference};
+use subbyte_model::{Kind, Op, Pad, Requant, Tensor, Weights, reference};
 
 const SEEDS: u64 = 400;
 
@@ -111,6 +111,99 @@ fn random_models_use_every_operation_in_every_form() {
         "wide conv",
     ];
     assert_eq!(seen, BTreeSet::from(all));
+}
+
+/// What kernels are chosen by: bits, channels, windows, padding. Prints how often each class was met.
+#[test]
+fn random_models_reach_every_class_of_shapes_and_formats() {
+    let mut met = BTreeMap::new();
+    for seed in 0..SEEDS {
+        let model = random_model(seed);
+        let tensors = model.analyse().unwrap();
+        for node in &model.nodes {
+            let input = node.inputs.first().map(|&id| tensors[id]);
+            for class in input.map_or_else(Vec::new, |input| classes(&node.op, &input)) {
+                *met.entry(class).or_insert(0) += 1;
+            }
+        }
+    }
+    for (class, times) in &met {
+        println!("{class:<36} {times:>5}");
+    }
+    let mut required = Vec::new();
+    for bits in 1..=8 {
+        required.extend((1..=8).map(|codes| format!("conv w{bits}a{codes}")));
+        required.push(format!("requant to {bits} bits"));
+    }
+    for side in [1, 3, 5, 7] {
+        required.push(format!("conv {side}x{side}"));
+    }
+    let names = "conv of two sizes, conv stride 1, conv stride 2, conv one group, conv groups, conv depthwise, \
+                 conv powers of two, conv padding of no level, conv padding of level 0, conv padding of another level, \
+                 conv few inputs, conv more than 16 inputs, conv more than 64 inputs, \
+                 conv few outputs, conv more than 16 outputs, conv more than 64 outputs, \
+                 pixels as they are, requant at the ends of i32";
+    required.extend(names.split(", ").map(str::to_string));
+    required.retain(|class| !met.contains_key(class));
+    assert!(required.is_empty(), "never met: {required:#?}");
+}
+
+fn classes(op: &Op, input: &Tensor) -> Vec<String> {
+    let mut classes = Vec::new();
+    let channels = |channels| match channels {
+        0..=16 => "few",
+        17..=64 => "more than 16",
+        _ => "more than 64",
+    };
+    match (op, input.code()) {
+        (Op::PixelTable(table), _)
+            if table.depth == 1 && table.codes.unpack().into_iter().eq(0..=255) =>
+        {
+            classes.push("pixels as they are".into());
+        }
+        (Op::Conv2d(conv), Some(code)) => {
+            for segment in &conv.weights.segments {
+                classes.push(format!("conv w{}a{}", segment.codes.bits(), code.bits));
+                if segment.codebook == [0, 1, -1, 2, -2, 4, -4, 0] {
+                    classes.push("conv powers of two".into());
+                }
+            }
+            classes.push(match conv.kernel {
+                [height, width] if height == width => format!("conv {height}x{width}"),
+                _ => "conv of two sizes".into(),
+            });
+            let inputs = input.shape.channels;
+            let outputs = conv.weights.channels();
+            classes.push(format!("conv {} inputs", channels(inputs)));
+            classes.push(format!("conv {} outputs", channels(outputs)));
+            if conv.stride[0] == conv.stride[1] {
+                classes.push(format!("conv stride {}", conv.stride[0]));
+            }
+            classes.push(match conv.groups {
+                1 => "conv one group".into(),
+                groups if groups == inputs && groups == outputs => "conv depthwise".into(),
+                _ => "conv groups".into(),
+            });
+            if conv.padding != [0; 4] {
+                classes.push(match conv.pad {
+                    Pad::Skip => "conv padding of no level".into(),
+                    Pad::Code(pad) if code.level(pad) == 0 => "conv padding of level 0".into(),
+                    Pad::Code(_) => "conv padding of another level".into(),
+                });
+            }
+        }
+        (Op::Requant(requant), _) => {
+            classes.push(format!("requant to {} bits", requant.code().bits));
+            if let Requant::Thresholds { thresholds, .. } = requant
+                && thresholds.contains(&i32::MIN)
+                && thresholds.contains(&i32::MAX)
+            {
+                classes.push("requant at the ends of i32".into());
+            }
+        }
+        _ => {}
+    }
+    classes
 }
 
 fn forms(op: &Op) -> Vec<&'static str> {

@@ -7,7 +7,7 @@ use subbyte_kernels::{
 use subbyte_num::CodeType;
 
 use super::{
-    Tensor,
+    Tensor, quantized,
     random::{OwnedFinish, Random},
 };
 
@@ -19,6 +19,10 @@ pub fn visit_all(seed: u64, visit: Visit<'_>) {
     let random = &mut Random(seed);
     conv(random, visit);
     conv_wide(random, visit);
+    quantized::conv(random, quantized::bits(seed), visit);
+    // Kernels for few bits have the most ways to go wrong.
+    let few = [random.size(1..=3) as u8, random.size(1..=2) as u8];
+    quantized::conv(random, few, visit);
     pixels(random, visit);
     linear_sums(random, visit);
     pointwise(random, visit);
@@ -26,7 +30,8 @@ pub fn visit_all(seed: u64, visit: Visit<'_>) {
     rearrange(random, visit);
 }
 
-fn window(random: &mut Random, input: Extent, kernels: &[usize]) -> Window {
+/// A window that fits `input` once it is padded, with one of these kernel sizes or seldom two.
+pub fn window(random: &mut Random, input: Extent, kernels: &[usize]) -> Window {
     let kernel = match random.chance(4) {
         true => [random.pick(kernels), random.pick(kernels)],
         false => [random.pick(kernels); 2],
@@ -134,7 +139,16 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
     let input = Extent::new(random.pick(&[1, 3]), random.size(1..=9), random.size(1..=9));
     let depth = random.size(1..=11);
     let tables = random.pick(&[1, input.channels]);
-    let codes = random.codes(code, tables * 256 * depth);
+    // Pixels as they are, for networks with an 8-bit first layer.
+    let identity = random.chance(6);
+    let (code, depth, tables) = match identity {
+        true => (CodeType::unsigned(8), 1, 1),
+        false => (code, depth, tables),
+    };
+    let codes = match identity {
+        true => (0..=255).collect(),
+        false => random.codes(code, tables * 256 * depth),
+    };
     let table = PixelTable {
         input,
         depth,
@@ -145,8 +159,13 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
     )];
     visit(&Problem::PixelTable(table), &image);
 
-    let window = window(random, input, &[1, 3, 7]);
-    let channels = random.size(1..=20);
+    let window = window(random, input, &[1, 3, 5, 7]);
+    // Folding table and weights takes most of the time.
+    let channels = match window.taps() {
+        1 if random.chance(2) => random.size(65..=80),
+        1..=9 => random.size(1..=20),
+        _ => random.size(1..=6),
+    };
     let per_channel = window.taps() * table.output().channels;
     let weights = random.integers(3, channels * per_channel);
     let bias = random.integers(1000, channels);

@@ -1,13 +1,23 @@
 //! What the equality test and the benchmark share: problems to solve, and the naive solution.
 
 pub mod cases;
+pub mod coverage;
 pub mod oracle;
+pub mod quantized;
 pub mod random;
 
 use subbyte_kernels::{
     Block, Job, Parts, Prepared, Problem, Region,
     memory::{view, view_mut},
 };
+
+/// How many random cases a test takes: `usual`, or what `SUBBYTE_TEST_CASES` says where the processor is emulated.
+pub fn number_of_cases(usual: u64) -> u64 {
+    match std::env::var("SUBBYTE_TEST_CASES") {
+        Ok(number) => number.parse().expect("SUBBYTE_TEST_CASES is a number"),
+        Err(_) => usual,
+    }
+}
 
 /// A tensor, `[height][width][channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,15 +38,10 @@ impl Builder {
         };
         builder.push(Op::Image, &[]).expect("the image is valid");
         let rng = &mut builder.rng;
-        let (depth, code) = (rng.size(1, 5), params::code_type(rng));
-        let tables = rng.pick(&[1, input.colours]);
-        let codes = params::codes(rng, code.bits, tables * 256 * depth);
-        let codes = Packed::new(code.bits, &codes);
-        let table = PixelTable {
-            depth,
-            tables,
-            code,
-            codes,
+        let table = if rng.once_in(8) {
+            identity_table()
+        } else {
+            random_table(rng, input.colours)
         };
         builder
             .push(Op::PixelTable(table), &[0])
@@ -249,7 +244,7 @@ impl Builder {
         } else {
             1
         };
-        let widest = rng.pick(&[3, 8, 20, 70]);
+        let widest = rng.pick(&[3, 8, 20, 40, 100]);
         let out = groups * rng.size(1, (widest / groups).max(1));
         let Window {
             kernel,
@@ -283,9 +278,9 @@ impl Builder {
     fn window(&mut self, x: NodeId) -> Window {
         let Shape { height, width, .. } = self.tensors[x].shape;
         let rng = &mut self.rng;
-        let side = rng.pick(&[1, 2, 3, 3, 5]);
+        let side = rng.pick(&[1, 2, 3, 3, 5, 7]);
         let kernel = if rng.once_in(3) {
-            [rng.size(1, height.min(5)), rng.size(1, width.min(5))]
+            [rng.size(1, height.min(7)), rng.size(1, width.min(7))]
         } else {
             [side.min(height), side.min(width)]
         };
@@ -300,5 +295,29 @@ impl Builder {
             stride,
             padding,
         }
+    }
+}
+
+fn random_table(rng: &mut Rng, colours: usize) -> PixelTable {
+    let (depth, code) = (rng.size(1, 5), params::code_type(rng));
+    let tables = rng.pick(&[1, colours]);
+    let codes = params::codes(rng, code.bits, tables * 256 * depth);
+    let codes = Packed::new(code.bits, &codes);
+    PixelTable {
+        depth,
+        tables,
+        code,
+        codes,
+    }
+}
+
+/// The table of networks whose first layer reads 8-bit pixels as they are.
+fn identity_table() -> PixelTable {
+    let codes: Vec<u8> = (0..=255).collect();
+    PixelTable {
+        depth: 1,
+        tables: 1,
+        code: CodeType::unsigned(8),
+        codes: Packed::new(8, &codes),
     }
 }

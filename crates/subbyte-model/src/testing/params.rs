@@ -7,7 +7,7 @@ use crate::{CodeType, MulShift, Multipliers, Packed, Requant, Segment, Weights};
 
 /// Codes of 1 to 8 bits: unsigned, signed, bipolar, or seldom of odd step and offset.
 pub(super) fn code_type(rng: &mut Rng) -> CodeType {
-    let bits = rng.pick(&[1, 2, 2, 2, 3, 4, 5, 6, 8, 8]);
+    let bits = rng.pick(&[1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 8]);
     match rng.below(8) {
         0..=3 => CodeType::unsigned(bits),
         4..=5 => CodeType::signed(bits),
@@ -45,11 +45,13 @@ pub(super) fn weights(rng: &mut Rng, channels: usize, per_channel: usize) -> Wei
 }
 
 fn segment(rng: &mut Rng, channels: usize, per_channel: usize) -> Segment {
-    let bits = rng.pick(&[1, 1, 2, 2, 2, 3, 4, 4, 5, 8]);
+    let bits = rng.pick(&[1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8]);
     let (n, half) = ((1i16 << bits) - 1, 1i16 << (bits - 1));
     let codebook = match rng.below(4) {
         0 => (0..=n).map(|u| 2 * u - n).collect(),
         1 => (0..=n).map(|u| u - half).collect(),
+        // Of three bits one code is left over.
+        2 if bits == 3 => (0..n).map(power_of_two).chain([0]).collect(),
         2 => (0..=n).map(power_of_two).collect(),
         _ => (0..=n).map(|_| rng.within(-130, 130) as i16).collect(),
     };
