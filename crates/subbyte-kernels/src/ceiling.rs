@@ -50,6 +50,7 @@ const KERNELS: &[(&str, Mix)] = &[
     ("conv-pixels16", Mix::Lookup16),
     ("conv-dot8", Mix::Dot8),
     ("conv-dot", Mix::Dot16),
+    ("pixel-conv-few", Mix::Lookup64),
     ("pixel-conv-bytes", Mix::Add),
 ];
 

@@ -92,7 +92,7 @@ fn a_kernel_is_found_for_every_problem_that_has_no_choice() {
 #[test]
 fn every_kernel_meets_every_class_of_shapes_and_formats() {
     let mut met: BTreeMap<&str, BTreeMap<String, u32>> = BTreeMap::new();
-    for seed in 0..SEEDS {
+    for seed in 0..3 * SEEDS {
         cases::visit_all(seed, &mut |problem, inputs| {
             let classes = coverage::classes(problem, inputs);
             for kernel in REGISTRY.iter().filter(|k| k.supports(problem)) {

@@ -7,7 +7,7 @@ use subbyte_kernels::{Extent, Level, REGISTRY};
 use crate::{
     common::{Bench, random::Random},
     fastest,
-    problems::{low_bit, square},
+    problems::{first_layers, low_bit, square},
 };
 
 /// Input channels, output channels, size, kernel, stride.
@@ -46,8 +46,13 @@ pub fn print() {
             ));
         }
     }
+    first_layers(random, &mut cases);
     println!("[");
-    for kernel in REGISTRY.iter().filter(|k| k.operation() == "convolution") {
+    let convolutions = ["convolution", "pixel table + convolution"];
+    for kernel in REGISTRY
+        .iter()
+        .filter(|k| convolutions.contains(&k.operation()))
+    {
         for &level in kernel.levels() {
             let mut rows = Vec::new();
             for (_, problem, inputs) in cases.iter().filter(|case| kernel.supports(&case.1)) {

@@ -128,14 +128,23 @@ pub fn low_bit(
     )
 }
 
-fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {
+/// First layers behind pixel tables of few, some and many different rows.
+pub fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {
     let depth = 10usize;
     // A table that orders the values has few different vectors of codes, one without any order has 256.
     let ordered =
         (0..256 * depth).map(|i| (i / depth * 31 / 256).saturating_sub(i % depth * 3).min(3) as u8);
+    let mut any = || {
+        (0..256 * depth)
+            .map(|_| random.range(0..=3) as u8)
+            .collect::<Vec<_>>()
+    };
+    let some = any();
+    let some = (0..256 * depth).map(|i| some[i / depth / 3 * depth + i % depth]);
     let tables = [
         ("ordered", keep(ordered.collect())),
-        ("any", keep(random.codes(CODE, 256 * depth))),
+        ("some", keep(some.collect())),
+        ("any", keep(any())),
     ];
     let layers = [(32, 3, 1, 16), (32, 3, 1, 64), (224, 7, 2, 64)];
     for ((name, codes), (size, kernel, stride, channels)) in tables

@@ -54,8 +54,9 @@ fn lanes(problem: &PixelConv<'_>, fold: &Fold) -> Option<Lanes> {
 impl KernelFor<PixelConv<'_>> for Few {
     /// One group, entries that fit a byte, sums that fit 16 bits, few classes.
     fn supports(problem: &PixelConv<'_>) -> bool {
-        let fits = |fold: &Fold| fold.entries <= ENTRIES && lanes(problem, fold).is_some();
-        problem.conv.groups == 1 && Fold::of(problem).is_some_and(|fold| fits(&fold))
+        problem.conv.groups == 1
+            && problem.entries() <= ENTRIES
+            && Fold::of(problem).is_some_and(|fold| lanes(problem, &fold).is_some())
     }
 
     fn work(problem: &PixelConv<'_>) -> Work {

@@ -20,6 +20,15 @@ pub(super) struct Fold {
     pub constants: Vec<i32>,
 }
 
+impl PixelConv<'_> {
+    /// The most different vectors of codes that a colour has, padding included.
+    pub(super) fn entries(&self) -> usize {
+        let colours = 0..self.table.input.channels;
+        let entries = colours.map(|colour| classify(self, colour).1.len());
+        entries.max().unwrap_or(0)
+    }
+}
+
 impl Fold {
     /// `None` where entries do not fit a byte or sums 16 bits.
     pub fn of(problem: &PixelConv<'_>) -> Option<Self> {
@@ -108,8 +117,19 @@ fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<
             firsts.push(value.into());
         }
     }
-    classes[PADDING] = firsts.len() as u16;
-    firsts.push(PADDING);
+    // Padding has the vector of a value, or one more.
+    let pads = |&first: &usize| {
+        let codes = u8::try_from(first).map(|first| problem.table.lookup(colour, first));
+        codes.is_ok_and(|codes| {
+            let mut levels = codes.iter().map(|&code| problem.conv.code.level(code));
+            levels.all(|level| level == problem.conv.pad)
+        })
+    };
+    let own = firsts.iter().position(pads).unwrap_or_else(|| {
+        firsts.push(PADDING);
+        firsts.len() - 1
+    });
+    classes[PADDING] = own as u16;
     (classes, firsts)
 }
 

@@ -94,7 +94,7 @@ pub fn required(kernel: &Kernel) -> Classes {
     {
         add(&["thresholds", "descending", "thresholds at the ends"]);
         add(&["multiplier and shift"]);
-        if !name.starts_with("conv-pixels") {
+        if !name.starts_with("conv-pixels") && name != "pixel-conv-few" {
             add(&["sums"]);
         }
         for bits in 1..=8 {
