@@ -132,26 +132,54 @@ impl Popcount {
         panel: usize,
         taps: &Taps<'_>,
     ) -> [I::Words; P] {
-        let weights = &self.weights[panel * self.panel..][..self.panel];
-        let row = self.panel / self.kernel_h;
         let mut words = [isa.zero_words(); P];
-        for (p, words) in words.iter_mut().enumerate() {
-            let mut counts = [isa.zero_counts(); PLANES];
-            for (ky, weights) in weights.chunks_exact(row).enumerate() {
-                let pixels = taps.row(ky).as_chunks::<8>().0.as_chunks::<PLANES>().0;
-                let pixels = &pixels[(taps.x + p) * self.stride * self.words..];
-                for (planes, weights) in pixels.iter().zip(weights) {
-                    for (counts, plane) in counts.iter_mut().zip(planes) {
-                        let bits = u64::from_le_bytes(*plane);
-                        *counts = isa.count_ones(*counts, bits, &weights.0);
+        // Two pixels at a time read the weights once, where registers hold the counts of both.
+        let pairs = match I::MANY_REGISTERS && PLANES == 1 {
+            true => P / 2 * 2,
+            false => 0,
+        };
+        for p in (0..pairs).step_by(2) {
+            [words[p], words[p + 1]] = self.pixels::<I, 2, PLANES>(isa, panel, taps, p);
+        }
+        for p in pairs..P {
+            [words[p]] = self.pixels::<I, 1, PLANES>(isa, panel, taps, p);
+        }
+        words
+    }
+
+    /// `S` of `N` neighbouring output pixels, the first of which is pixel `first` of the tile.
+    #[inline(always)]
+    fn pixels<I: Isa, const N: usize, const PLANES: usize>(
+        &self,
+        isa: I,
+        panel: usize,
+        taps: &Taps<'_>,
+        first: usize,
+    ) -> [I::Words; N] {
+        let weights = &self.weights[panel * self.panel..][..self.panel];
+        let run = self.panel / self.kernel_h;
+        let step = self.stride * self.words;
+        let mut counts = [[isa.zero_counts(); PLANES]; N];
+        for (ky, weights) in weights.chunks_exact(run).enumerate() {
+            let row = taps.row(ky).as_chunks::<8>().0.as_chunks::<PLANES>().0;
+            let row = &row[(taps.x + first) * step..][..(N - 1) * step + run];
+            for (i, weights) in weights.iter().enumerate() {
+                for n in 0..N {
+                    for plane in 0..PLANES {
+                        let bits = u64::from_le_bytes(row[n * step + i][plane]);
+                        let own = counts[n][plane];
+                        counts[n][plane] = isa.count_ones(own, bits, &weights.0);
                     }
                 }
             }
+        }
+        let mut words = [isa.zero_words(); N];
+        for n in 0..N {
             let all = match PLANES {
-                1 => counts[0],
-                _ => isa.weigh_counts(counts[0], counts[PLANES - 1]),
+                1 => counts[n][0],
+                _ => isa.weigh_counts(counts[n][0], counts[n][PLANES - 1]),
             };
-            *words = isa.counts(all);
+            words[n] = isa.counts(all);
         }
         words
     }
