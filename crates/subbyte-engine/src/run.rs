@@ -79,7 +79,8 @@ impl Place {
 }
 
 /// Computes a job on this thread.
-pub(crate) fn alone(_: &Work, kernel: &dyn Prepared, job: Job<'_>) {
+pub(crate) fn alone(work: &Work, kernel: &dyn Prepared, job: Job<'_>) {
+    debug_assert!(work.scratch.len >= work.parts * Block::covering(kernel.scratch_bytes()));
     kernel.run(job);
 }
 

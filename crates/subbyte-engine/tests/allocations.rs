@@ -1,4 +1,5 @@
 //! A run allocates nothing. The only test here, so that no other thread's allocations are counted.
+#![cfg(feature = "threads")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -27,3 +27,24 @@ impl Work {
 
 /// Prices as `cargo bench -p subbyte-kernels -- prices` measures them, one class of machines a level.
 const TABLE: &[(&str, Level, Prices)] = &include!("prices.in");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_price_has_one_at_every_level_that_its_kernel_may_have() {
+        let priced = |kernel, level| TABLE.iter().any(|row| (row.0, row.1) == (kernel, level));
+        let levels = [
+            Level::Avx2,
+            Level::Avx512,
+            Level::Neon,
+            Level::Dotprod,
+            Level::Simd128,
+        ];
+        for (kernel, ..) in TABLE.iter().filter(|row| row.1 == Level::Avx2) {
+            assert!(priced(kernel, Level::Portable), "{kernel}");
+            assert!(levels.iter().all(|&l| priced(kernel, l)), "{kernel}");
+        }
+    }
+}

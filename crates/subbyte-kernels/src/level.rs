@@ -1,8 +1,6 @@
 use core::fmt;
 
-#[cfg(target_arch = "x86_64")]
-use crate::isa::{Avx2, Avx512};
-use crate::isa::{Isa, Portable};
+use crate::isa::{Isa, at_level};
 
 /// Name of the environment variable that lowers the level which the planner uses.
 pub const LEVEL_VARIABLE: &str = "SUBBYTE_ISA";
@@ -11,17 +9,46 @@ pub const LEVEL_VARIABLE: &str = "SUBBYTE_ISA";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// What the build target promises (SSE2 on x86-64, NEON on aarch64); always there.
+    /// What the compiler makes of plain Rust; in every build but those for SIMD128.
     Portable,
     /// x86-64 with AVX2, BMI2 and FMA.
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI.
+    /// x86-64 with AVX-512 F, BW, DQ, VL, VBMI, VNNI and VPOPCNTDQ.
     Avx512,
+    /// aarch64 with NEON.
+    Neon,
+    /// aarch64 with NEON and its dot products of bytes.
+    Dotprod,
+    /// wasm32 with SIMD128, which the build has to enable. A module cannot ask whether it is there: it is the only level then.
+    Simd128,
 }
 
+/// The levels of all builds, the lowest first.
+const EVERY: &[Level] = &[
+    Level::Portable,
+    Level::Avx2,
+    Level::Avx512,
+    Level::Neon,
+    Level::Dotprod,
+    Level::Simd128,
+];
+
 impl Level {
-    /// All levels, the lowest first.
-    pub const ALL: &[Level] = &[Level::Portable, Level::Avx2, Level::Avx512];
+    /// All levels that kernels of this build are compiled for, the lowest first. The first one is always available.
+    pub const ALL: &[Level] = &[
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        Level::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon,
+        #[cfg(target_arch = "aarch64")]
+        Level::Dotprod,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Level::Simd128,
+    ];
 
     /// The name that the variable and the command line use.
     pub const fn name(self) -> &'static str {
@@ -29,41 +56,36 @@ impl Level {
             Level::Portable => "portable",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Neon => "neon",
+            Level::Dotprod => "dotprod",
+            Level::Simd128 => "simd128",
         }
     }
 
-    /// The level of a name.
+    /// The level of a name, of this build or another.
     ///
     /// # Errors
     /// If there is no such level.
     pub fn from_name(name: &str) -> Result<Self, LevelError> {
-        let found = Self::ALL.iter().copied().find(|l| l.name() == name);
+        let found = EVERY.iter().copied().find(|l| l.name() == name);
         found.ok_or_else(|| LevelError::Unknown(name.into()))
     }
 
-    /// Whether this processor can run the level.
+    /// Whether this build has the level and this processor can run it.
     pub fn is_available(self) -> bool {
-        match self {
-            Level::Portable => Portable::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => Avx2::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => Avx512::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Level::Avx2 | Level::Avx512 => false,
-        }
+        at_level!(self, I => I::detect().is_some(), else false)
     }
 
     /// The highest level of this processor.
     pub fn best() -> Self {
         let mut available = Self::ALL.iter().copied().filter(|l| l.is_available());
-        available.next_back().unwrap_or(Level::Portable)
+        available.next_back().unwrap_or(Self::ALL[0])
     }
 
     /// The level to use: the one asked for, else the one that `SUBBYTE_ISA` names, else the best.
     ///
     /// # Errors
-    /// If the level is unknown or this processor lacks it.
+    /// If the level is unknown, or this build or this processor lacks it.
     pub fn resolve(asked: Option<Level>) -> Result<Self, LevelError> {
         if let Some(level) = asked {
             return level.if_available();
@@ -95,7 +117,7 @@ impl fmt::Display for Level {
 pub enum LevelError {
     /// No level has this name.
     Unknown(alloc::string::String),
-    /// The processor lacks the level.
+    /// The processor or the build lacks the level.
     Unavailable(Level),
     /// `SUBBYTE_ISA` names a level that cannot be used.
     Variable(alloc::boxed::Box<LevelError>),
@@ -111,11 +133,17 @@ impl fmt::Display for LevelError {
                 }
                 f.write_str(")")
             }
-            LevelError::Unavailable(level) => write!(
-                f,
-                "this processor lacks the instruction set '{level}'; its best one is '{}'",
-                Level::best()
-            ),
+            LevelError::Unavailable(level) => {
+                let what = match Level::ALL.contains(level) {
+                    true => "processor",
+                    false => "build",
+                };
+                let best = Level::best();
+                write!(
+                    f,
+                    "this {what} lacks the instruction set '{level}'; the best one here is '{best}'"
+                )
+            }
             LevelError::Variable(error) => write!(
                 f,
                 "{LEVEL_VARIABLE}: {error}; unset it for the best one of this processor"
@@ -145,9 +173,15 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_levels() {
-        for &level in Level::ALL {
+        for &level in EVERY {
             assert_eq!(Level::from_name(level.name()), Ok(level));
         }
+    }
+
+    #[test]
+    fn levels_ascend_and_those_of_this_build_are_among_them() {
+        assert!(EVERY.is_sorted() && Level::ALL.is_sorted());
+        assert!(Level::ALL.iter().all(|level| EVERY.contains(level)));
     }
 
     #[test]
@@ -159,9 +193,20 @@ mod tests {
 
     #[test]
     fn a_level_that_the_processor_lacks_is_refused() {
-        for &level in Level::ALL {
+        for &level in EVERY {
             assert_eq!(Level::resolve(Some(level)).is_ok(), level.is_available());
         }
         assert!(Level::best().is_available());
+    }
+
+    #[test]
+    fn a_level_of_another_architecture_is_known_but_not_here() {
+        let foreign = match cfg!(target_arch = "x86_64") {
+            true => Level::Neon,
+            false => Level::Avx2,
+        };
+        let message = Level::resolve(Some(foreign)).unwrap_err().to_string();
+        assert!(message.starts_with("this build lacks"), "{message}");
+        assert!(message.contains(foreign.name()) && message.contains(Level::best().name()));
     }
 }

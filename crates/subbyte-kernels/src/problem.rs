@@ -1,12 +1,10 @@
 use alloc::boxed::Box;
 
-#[cfg(target_arch = "x86_64")]
-use crate::isa::{Avx2, Avx512};
 use crate::{
     Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, Level, LinearSums, MaxPool, Mul,
     PixelConv, PixelTable, Prepared, Requant, Slice, SumPool, Upsample,
     cost::Work,
-    isa::{Algorithm, Portable, compiled},
+    isa::{Algorithm, at_level, compiled},
 };
 
 /// Makes [`Problem`] and [`Entry`] of the list of operations.
@@ -156,14 +154,6 @@ pub(crate) trait KernelFor<P>: Algorithm + Sized {
 
     /// Packs and chooses the copy of an instruction set; `None` where this processor lacks it.
     fn prepare(level: Level, problem: &P) -> Option<Box<dyn Prepared>> {
-        match level {
-            Level::Portable => compiled::<Portable>(Self::pack(problem)),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => compiled::<Avx2>(Self::pack(problem)),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => compiled::<Avx512>(Self::pack(problem)),
-            #[cfg(not(target_arch = "x86_64"))]
-            Level::Avx2 | Level::Avx512 => None,
-        }
+        at_level!(level, I => compiled::<I>(Self::pack(problem)), else None)
     }
 }

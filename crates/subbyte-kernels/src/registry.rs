@@ -89,8 +89,8 @@ pub fn choose(problem: &Problem<'_>, limit: Level) -> Option<(&'static Kernel, L
 }
 
 macro_rules! kernels {
-    ($($name:literal: $operation:ident by $algorithm:ty, $levels:ident, $summary:literal;)*) => {
-        &[$(Kernel {
+    ($($(#[$cfg:meta])? $name:literal: $operation:ident by $algorithm:ty, $levels:ident, $summary:literal;)*) => {
+        &[$($(#[$cfg])? Kernel {
             name: $name,
             summary: $summary,
             levels: $levels,
@@ -109,9 +109,10 @@ const PRICE_OF_A_BYTE: u64 = 40;
 /// Compiled for every level.
 const ALL: &[Level] = Level::ALL;
 /// Compiled once, where wider vectors gain nothing.
-const ONE: &[Level] = &[Level::Portable];
+const ONE: &[Level] = &[Level::ALL[0]];
 
-/// All kernels; those of an operation in order of preference.
+/// All kernels; those of an operation in order of preference. On wasm32, where the size of a module counts, tables are left
+/// out whose look-ups take more than one instruction: of 64 entries, and without SIMD128 of 16 ones. Others are always cheaper.
 pub static REGISTRY: &[Kernel] = kernels! {
     "add-unit": Add by add::Unit, ALL, "code types of step 1";
     "add-scalar": Add by add::Add, ONE, "any code types";
@@ -120,9 +121,13 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "code-table": CodeTable by code_table::Lookup, ONE, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
+    #[cfg(not(target_arch = "wasm32"))]
     "conv-table64": Conv by conv::LowBit<conv::Table<64>>, ALL, "one group, weights of 1 to 3 bits, codes of few";
+    #[cfg(not(target_arch = "wasm32"))]
     "conv-pixels64": Conv by conv::Pixels<64>, ALL, "one group, weights and codes of few bits, few output channels";
+    #[cfg(not(all(target_arch = "wasm32", not(target_feature = "simd128"))))]
     "conv-pixels16": Conv by conv::Pixels<16>, ALL, "one group, weights and codes of few bits, few output channels";
+    #[cfg(not(all(target_arch = "wasm32", not(target_feature = "simd128"))))]
     "conv-table16": Conv by conv::LowBit<conv::Table<16>>, ALL, "one group, weights of 1 or 2 bits, codes of few";
     "conv-dot8": Conv by conv::Dot8, ALL, "one group, weights of 8 bits";
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
@@ -147,10 +152,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_levels_ascend_from_portable() {
+    fn names_are_unique_and_levels_ascend_from_the_lowest() {
         for (i, kernel) in REGISTRY.iter().enumerate() {
             assert!(REGISTRY[..i].iter().all(|k| k.name != kernel.name));
-            assert_eq!(kernel.levels.first(), Some(&Level::Portable));
+            assert_eq!(kernel.levels.first(), Level::ALL.first());
             assert!(kernel.levels.is_sorted());
         }
     }

@@ -1,8 +1,28 @@
-//! The environment variable that lowers the level. Each value needs a process of its own: this test, started again.
+//! The environment variable that lowers the level. Each value needs a process of its own: this test, started again. WebAssembly
+//! has no processes.
+#![cfg(not(target_family = "wasm"))]
 
 use std::process::Command;
 
 use subbyte_kernels::{LEVEL_VARIABLE, Level, LevelError};
+
+/// Starts a program where this processor is emulated: a command and its arguments.
+const EMULATOR: &str = "SUBBYTE_TEST_EMULATOR";
+
+/// This test, to be started again.
+fn again() -> Command {
+    let test = std::env::current_exe().expect("the test has a file");
+    let emulator = std::env::var(EMULATOR).unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    match words.next() {
+        None => Command::new(test),
+        Some(program) => {
+            let mut command = Command::new(program);
+            command.args(words).arg(test);
+            command
+        }
+    }
+}
 
 /// What the started process has to find.
 const EXPECTED: &str = "EXPECTED_LEVEL";
@@ -22,7 +42,7 @@ fn the_variable_sets_the_level_and_a_wrong_name_is_an_error() {
     let mut values = vec![(String::new(), Level::best().name().to_string())];
     // Also the name of a kernel: the variable knows levels only.
     let names = Level::ALL.iter().map(|level| level.name());
-    for name in names.chain(["mmx", "conv-table64", "AVX2", "avx2 "]) {
+    for name in names.chain(["avx512", "dotprod", "mmx", "conv-table64", "AVX2", "avx2 "]) {
         let found = Level::from_name(name).and_then(|level| Level::resolve(Some(level)));
         let expected = match found {
             Ok(level) => level.name().into(),
@@ -37,7 +57,7 @@ fn the_variable_sets_the_level_and_a_wrong_name_is_an_error() {
         values.push((name.into(), expected));
     }
     for (value, expected) in values {
-        let output = Command::new(std::env::current_exe().expect("the test has a file"))
+        let output = again()
             .env(LEVEL_VARIABLE, &value)
             .env(EXPECTED, expected)
             .output();

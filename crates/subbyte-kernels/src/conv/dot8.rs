@@ -260,7 +260,7 @@ impl Algorithm for Dot8 {
                 top,
                 output,
             };
-            match self.wide {
+            match self.wide && !I::ALWAYS_WIDE {
                 true => self.strip::<I, true>(isa, strip),
                 false => self.strip::<I, false>(isa, strip),
             }

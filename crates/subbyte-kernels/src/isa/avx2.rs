@@ -34,6 +34,8 @@ impl Isa for Avx2 {
 
     const MANY_REGISTERS: bool = false;
 
+    const ALWAYS_WIDE: bool = false;
+
     #[inline(always)]
     fn zero(self) -> Self::Sums {
         // SAFETY: `self` proves AVX2.

@@ -47,6 +47,8 @@ impl Isa for Avx512 {
 
     const MANY_REGISTERS: bool = true;
 
+    const ALWAYS_WIDE: bool = true;
+
     #[inline(always)]
     fn zero(self) -> Self::Sums {
         self.zero_bytes()

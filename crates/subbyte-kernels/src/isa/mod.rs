@@ -1,11 +1,15 @@
 //! Instruction sets: the small vector interface over which every algorithm is written once, and its instances.
 
-mod portable;
-
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
@@ -13,7 +17,12 @@ mod sse2;
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::{Dotprod, Neon};
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 pub use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use simd128::Simd128;
 
 use alloc::boxed::Box;
 
@@ -24,18 +33,60 @@ use crate::{
 
 /// Whether the processor has all of these features: found out at run time with the standard library, else as promised by the
 /// build target.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! has_features {
     ($($feature:tt),*) => {{
-        #[cfg(feature = "std")]
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
         let all = true $(&& std::is_x86_feature_detected!($feature))*;
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        let all = true $(&& std::arch::is_aarch64_feature_detected!($feature))*;
         #[cfg(not(feature = "std"))]
         let all = cfg!(all($(target_feature = $feature),*));
         all
     }};
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use has_features;
+
+/// `$result`, with `$isa` standing for the instruction set of the level; `$other` where this build has none for it.
+macro_rules! at_level {
+    ($level:expr, $isa:ident => $result:expr, else $other:expr) => {
+        match $level {
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+            $crate::Level::Portable => {
+                type $isa = $crate::isa::Portable;
+                $result
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::Level::Avx2 => {
+                type $isa = $crate::isa::Avx2;
+                $result
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::Level::Avx512 => {
+                type $isa = $crate::isa::Avx512;
+                $result
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::Level::Neon => {
+                type $isa = $crate::isa::Neon;
+                $result
+            }
+            #[cfg(target_arch = "aarch64")]
+            $crate::Level::Dotprod => {
+                type $isa = $crate::isa::Dotprod;
+                $result
+            }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            $crate::Level::Simd128 => {
+                type $isa = $crate::isa::Simd128;
+                $result
+            }
+            _ => $other,
+        }
+    };
+}
+pub(crate) use at_level;
 
 /// Lanes of a vector of sums, the same for every instruction set so that packed weights are too.
 pub const LANES: usize = 16;
@@ -111,6 +162,9 @@ pub trait Isa: Copy + Send + Sync + 'static {
 
     /// Whether there are registers for 24 vectors of sums and some more.
     const MANY_REGISTERS: bool;
+
+    /// Whether [`Isa::dot4`] is as fast for all operands, so that `WIDE` is of no use.
+    const ALWAYS_WIDE: bool;
 
     /// Zeros.
     fn zero(self) -> Self::Sums;
@@ -371,24 +425,53 @@ mod tests {
     use super::*;
     use crate::memory::{Block, Region, sums_mut, view, view_mut};
 
-    /// One vector step over extreme and mixed operands.
-    struct Step;
+    /// Vector steps over extreme and mixed operands: dot products of 16 and 8 bits, and look-ups.
+    struct Steps;
 
     const OPERANDS: [i16; 6] = [i16::MIN, -3, 0, 1, 700, i16::MAX];
+    const CODES: [u8; 6] = [255, 128, 127, 0, 1, 200];
+    const WEIGHTS: [i8; 6] = [i8::MIN, 127, -1, 0, 64, -77];
 
-    fn weight(lane: usize, i: usize, seed: usize) -> i16 {
-        OPERANDS[(lane * 5 + i * 3 + seed) % OPERANDS.len()]
+    fn operand<T: Copy>(from: [T; 6], lane: usize, i: usize, seed: usize) -> T {
+        from[(lane * 5 + i * 3 + seed) % from.len()]
     }
 
-    impl Algorithm for Step {
+    fn codes(seed: usize) -> [u8; 4] {
+        core::array::from_fn(|i| CODES[(seed + seed / 6 * i) % CODES.len()])
+    }
+
+    fn table(i: usize) -> u8 {
+        (i * 37 + 11) as u8
+    }
+
+    fn index(i: usize, seed: usize) -> u8 {
+        (i * 29 + seed) as u8 % 64
+    }
+
+    impl Algorithm for Steps {
         fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
             let seed = job.inputs.get::<i32>(0)[0] as usize;
-            let a = [OPERANDS[seed % 6], OPERANDS[seed / 6 % 6]];
-            let weights = core::array::from_fn(|i| weight(i / 2, i % 2, seed));
+            let out = sums_mut(job.output).as_chunks_mut().0;
             let start = core::array::from_fn(|lane| lane as i32 - 8);
-            let out = sums_mut(job.output);
-            let sums = isa.dot(isa.load(&start), a, &weights);
-            isa.store(sums, out.first_chunk_mut().expect("one block"));
+            let a = [OPERANDS[seed % 6], OPERANDS[seed / 6 % 6]];
+            let weights = core::array::from_fn(|i| operand(OPERANDS, i / 2, i % 2, seed));
+            isa.store(isa.dot(isa.load(&start), a, &weights), &mut out[0]);
+            let weights = core::array::from_fn(|i| operand(WEIGHTS, i / 4, i % 4, seed));
+            let codes = u32::from_le_bytes(codes(seed));
+            isa.store(
+                isa.dot4::<true>(isa.load(&start), codes, &weights),
+                &mut out[1],
+            );
+            let find = |rows: usize| core::array::from_fn(|i| index(i, seed) % rows as u8);
+            let found16 = isa.lookup16(&core::array::from_fn(table), isa.load_bytes(&find(16)));
+            let found64 = isa.lookup64(&core::array::from_fn(table), isa.load_bytes(&find(64)));
+            // Added up as words, so that both are seen: in split order, and back in that of bytes.
+            let sums = isa.add_to_sums(isa.add_to_sums(isa.zero_sums(), found16), found64);
+            let mut words = [0; BYTES];
+            isa.store_words(isa.sums(sums), &mut words);
+            for (i, &word) in words.iter().enumerate() {
+                out[2 + i / LANES][i % LANES] = word.into();
+            }
         }
     }
 
@@ -398,29 +481,48 @@ mod tests {
             return;
         };
         for seed in 0..36 {
-            let mut arena = Block::zeros(2);
+            let mut arena = Block::zeros(7);
             view_mut::<i32>(&mut arena)[0] = seed as i32;
             let inputs = [Region { start: 0, len: 1 }];
-            let (output, scratch) = (Region { start: 1, len: 1 }, Region::default());
-            isa.enter(&Step, Job::new(&mut arena, &inputs, output, scratch, 1));
-            for (lane, &sum) in view::<i32>(&arena[1..]).iter().enumerate() {
+            let (output, scratch) = (Region { start: 1, len: 6 }, Region::default());
+            isa.enter(&Steps, Job::new(&mut arena, &inputs, output, scratch, 1));
+            let found = view::<i32>(&arena[1..]);
+            for lane in 0..LANES {
                 let product = |i: usize| {
-                    let a = i32::from(OPERANDS[if i == 0 { seed % 6 } else { seed / 6 % 6 }]);
-                    i64::from(a) * i64::from(weight(lane, i, seed))
+                    let a = i64::from(OPERANDS[if i == 0 { seed % 6 } else { seed / 6 % 6 }]);
+                    a * i64::from(operand(OPERANDS, lane, i, seed))
                 };
                 let exact = lane as i64 - 8 + product(0) + product(1);
-                assert_eq!(sum, exact as i32, "{} lane {lane} seed {seed}", I::LEVEL);
+                let level = I::LEVEL;
+                assert_eq!(found[lane], exact as i32, "{level} lane {lane} seed {seed}");
+                let products = codes(seed)
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, code)| i32::from(code) * i32::from(operand(WEIGHTS, lane, i, seed)));
+                let exact = lane as i32 - 8 + products.sum::<i32>();
+                assert_eq!(
+                    found[LANES + lane],
+                    exact,
+                    "{level} bytes of lane {lane} seed {seed}"
+                );
+            }
+            for i in 0..BYTES {
+                let byte = 2 * (i % 32) + i / 32;
+                let entry = |rows: u8| i32::from(table(usize::from(index(byte, seed) % rows)));
+                assert_eq!(
+                    found[2 * LANES + i],
+                    entry(16) + entry(64),
+                    "{} word {i} seed {seed}",
+                    I::LEVEL
+                );
             }
         }
     }
 
     #[test]
-    fn every_instruction_set_computes_the_same_sums() {
-        check::<Portable>();
-        #[cfg(target_arch = "x86_64")]
-        {
-            check::<Avx2>();
-            check::<Avx512>();
+    fn every_instruction_set_computes_the_same() {
+        for &level in Level::ALL {
+            at_level!(level, I => check::<I>(), else panic!("no instruction set for {level}"));
         }
     }
 }

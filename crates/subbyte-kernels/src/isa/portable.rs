@@ -22,6 +22,8 @@ impl Isa for Portable {
 
     const MANY_REGISTERS: bool = false;
 
+    const ALWAYS_WIDE: bool = true;
+
     #[inline(always)]
     fn zero(self) -> Self::Sums {
         [0; LANES]

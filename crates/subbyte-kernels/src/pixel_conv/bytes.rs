@@ -297,7 +297,9 @@ impl Bytes {
     ) {
         match (self.output.width / R, I::MANY_REGISTERS) {
             (4.., true) => self.row::<I, 4, R, D>(isa, classes, place, partial, output),
-            (2.., false) => self.row::<I, 2, R, D>(isa, classes, place, partial, output),
+            (2.., false) if I::TILE > 1 => {
+                self.row::<I, 2, R, D>(isa, classes, place, partial, output)
+            }
             _ => self.row::<I, 1, R, D>(isa, classes, place, partial, output),
         }
     }
@@ -331,7 +333,9 @@ impl Algorithm for Bytes {
                         let place = [panel, ky, y - top];
                         match (self.pixels, self.depth) {
                             (1, 3) => self.rows::<I, 1, 3>(isa, classes, place, partial, output),
-                            (1, 2) => self.rows::<I, 1, 2>(isa, classes, place, partial, output),
+                            (1, 2) if I::TILE > 1 => {
+                                self.rows::<I, 1, 2>(isa, classes, place, partial, output)
+                            }
                             (1, _) => self.rows::<I, 1, 1>(isa, classes, place, partial, output),
                             (2, 3) => self.rows::<I, 2, 3>(isa, classes, place, partial, output),
                             (2, _) => self.rows::<I, 2, 1>(isa, classes, place, partial, output),

@@ -227,10 +227,17 @@ impl<F: Family> Algorithm for LowBit<F> {
             for panel in paired..panels {
                 for y in strip.clone() {
                     let place = [y, top];
+                    // Sizes beyond the instruction set's are not compiled for it.
                     match tile {
-                        7 => self.row::<I, 7, 1>(isa, panel, place, &scratch, output),
-                        4 => self.row::<I, 4, 1>(isa, panel, place, &scratch, output),
-                        2 => self.row::<I, 2, 1>(isa, panel, place, &scratch, output),
+                        7 if I::TILE >= 7 => {
+                            self.row::<I, 7, 1>(isa, panel, place, &scratch, output)
+                        }
+                        4 if I::TILE >= 4 => {
+                            self.row::<I, 4, 1>(isa, panel, place, &scratch, output)
+                        }
+                        2 if I::TILE >= 2 => {
+                            self.row::<I, 2, 1>(isa, panel, place, &scratch, output)
+                        }
                         _ => self.row::<I, 1, 1>(isa, panel, place, &scratch, output),
                     }
                 }
