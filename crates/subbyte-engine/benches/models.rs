@@ -16,14 +16,8 @@ fn main() {
         let model = subbyte_model::read(&bytes).expect("a model");
         let plan = Plan::new(&model, Options::default()).expect("the model is valid");
         let mut arena = plan.arena();
-        let kind = std::env::var("IMAGE").unwrap_or_default();
         let image: Vec<u8> = (0..plan.image_bytes())
-            .map(|i| match &kind[..] {
-                "flat" => 7,
-                "few" => (i * 7919 >> 3) as u8 & 31,
-                "64" => (i * 7919 >> 3) as u8 & 63,
-                _ => (i * 7919 >> 3) as u8,
-            })
+            .map(|i| ((i * 7919) >> 3) as u8)
             .collect();
         let one = fastest(|| {
             plan.run(&mut arena, &image).expect("sizes fit");

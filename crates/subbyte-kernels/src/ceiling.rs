@@ -4,7 +4,7 @@
 //! first cache. Whoever times it knows what a step costs at the least; [`Kernel::innermost`] says how many steps a problem takes.
 
 use crate::{
-    Job, Kernel, Level, Prepared, Problem, Region,
+    Job, Kernel, Level, Prepared, Problem, Region, Work,
     isa::{Algorithm, BYTES, Isa, LANES, at_level, compiled},
     memory::{Aligned, Block, view_mut},
 };
@@ -39,41 +39,24 @@ pub struct Innermost {
     pub steps: u64,
 }
 
-/// Kernels whose innermost loop is a mix; those that the compiler vectorises have none.
-const KERNELS: &[(&str, Mix)] = &[
-    ("conv-popcount", Mix::Count),
-    ("conv-table64", Mix::Lookup64),
-    ("conv-pixels64", Mix::Lookup64),
-    ("conv-table16", Mix::Lookup16),
-    ("conv-pixels16", Mix::Lookup16),
-    ("conv-dot8", Mix::Dot8),
-    ("conv-dot", Mix::Dot16),
-    ("pixel-conv-few", Mix::Lookup64),
-    ("pixel-conv-bytes", Mix::Add),
-];
-
 impl Kernel {
     /// The innermost steps that it takes for a problem that it supports; `None` where its loop is none of the mixes.
     pub fn innermost(&self, problem: &Problem<'_>) -> Option<Innermost> {
-        let (_, mix) = *KERNELS.iter().find(|(name, _)| *name == self.name())?;
-        let mix = match (mix, problem) {
-            (Mix::Dot8, Problem::Conv(conv)) => {
-                let largest = conv.weights.iter().map(|w| w.unsigned_abs()).max();
-                let pair = 2 * largest.unwrap_or(0) * u32::from(conv.code.max_code());
-                if pair > i16::MAX as u32 {
-                    Mix::Dot8Wide
-                } else {
-                    Mix::Dot8
-                }
-            }
-            _ => mix,
-        };
-        let steps = self.work(problem).steps;
-        (steps > 0).then_some(Innermost { mix, steps })
+        let Work { mix, steps, .. } = self.work(problem);
+        let mix = mix.filter(|_| steps > 0)?;
+        Some(Innermost { mix, steps })
     }
 }
 
 impl Mix {
+    /// Lookups in tables of that many entries, 64 or 16.
+    pub(crate) const fn lookup(entries: usize) -> Self {
+        match entries {
+            64 => Mix::Lookup64,
+            _ => Mix::Lookup16,
+        }
+    }
+
     /// All mixes.
     pub const ALL: &[Mix] = &[
         Mix::Dot16,
@@ -290,18 +273,6 @@ mod tests {
                 assert_eq!(done.is_some(), level.is_available(), "{level}");
                 assert!(done.is_none_or(|done| (1000..1024).contains(&done)));
             }
-        }
-    }
-
-    // On wasm32 the registry leaves some out.
-    #[cfg(not(target_arch = "wasm32"))]
-    #[test]
-    fn kernels_with_a_mix_are_in_the_registry() {
-        for (name, _) in KERNELS {
-            assert!(
-                crate::REGISTRY.iter().any(|kernel| kernel.name() == *name),
-                "{name}"
-            );
         }
     }
 }

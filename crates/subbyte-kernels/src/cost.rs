@@ -1,10 +1,12 @@
 //! What kernels cost, so that the planner can choose between those that compute the same.
 
-use crate::Level;
+use crate::{Level, Mix};
 
 /// The work of a kernel for one problem.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
+    /// What the innermost steps do; `None` where the compiler vectorises them.
+    pub mix: Option<Mix>,
     /// Innermost steps: one vector of weights or table entries for one pixel.
     pub steps: u64,
     /// Vectors of sums that are finished.

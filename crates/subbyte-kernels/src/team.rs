@@ -110,7 +110,7 @@ impl Team {
         let result = catch_unwind(AssertUnwindSafe(|| task(0)));
         let mut looks = 0;
         let mut state = shared.state.fetch_and(!OPEN, Ordering::AcqRel);
-        while state % OPEN != 0 {
+        while state & (OPEN - 1) != 0 {
             wait(&mut looks);
             state = shared.state.load(Ordering::Acquire);
         }
@@ -129,7 +129,7 @@ impl Team {
 /// Passes a little time; more of it, and to other threads, when it has been called often.
 fn wait(looks: &mut usize) {
     *looks += 1;
-    if *looks % 256 == 0 {
+    if looks.is_multiple_of(256) {
         thread::yield_now();
     } else {
         core::hint::spin_loop();

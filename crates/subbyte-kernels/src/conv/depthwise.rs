@@ -31,6 +31,7 @@ impl KernelFor<Conv<'_>> for Depthwise {
     fn work(conv: &Conv<'_>) -> Work {
         let outputs = (conv.output().pixels() * conv.channels.div_ceil(LANES)) as u64;
         Work {
+            mix: None,
             steps: outputs * conv.window.taps() as u64,
             outputs,
             inputs: conv.input.elements() as u64,

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, rows::Rows};
 use crate::{
-    Extent, Job, KernelFor, Window, Work,
+    Extent, Job, KernelFor, Mix, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, Split, view_mut},
@@ -47,6 +47,7 @@ impl KernelFor<Conv<'_>> for Dot {
         let outputs = (conv.output().pixels() * panels) as u64;
         let run = conv.window.kernel[1] * conv.group_inputs();
         Work {
+            mix: Some(Mix::Dot16),
             steps: outputs * (conv.window.kernel[0] * run.div_ceil(2)) as u64,
             outputs,
             inputs: conv.input.elements() as u64,

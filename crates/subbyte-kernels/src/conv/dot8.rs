@@ -3,7 +3,7 @@ use core::ops::Range;
 
 use super::{Conv, lowbit::Terms};
 use crate::{
-    Extent, Job, KernelFor, Window, Work,
+    Extent, Job, KernelFor, Mix, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Aligned, Block, Split, view_mut},
@@ -38,6 +38,11 @@ pub(crate) struct Dot8 {
     finisher: Finisher,
 }
 
+/// Whether the products of two neighbours may exceed 16 bits, where no weight is larger.
+fn wide(conv: &Conv<'_>, largest: i32) -> bool {
+    2 * largest * i32::from(conv.code.max_code()) > i32::from(i16::MAX)
+}
+
 /// A weight times the step of the codes, where it fits 8 bits.
 fn scaled(conv: &Conv<'_>, weight: i32) -> Option<i8> {
     let weight = i64::from(weight) * i64::from(conv.code.step);
@@ -56,7 +61,13 @@ impl KernelFor<Conv<'_>> for Dot8 {
         let panels = conv.groups * (conv.channels / conv.groups).div_ceil(LANES);
         let outputs = (conv.output().pixels() * panels) as u64;
         let run = conv.window.kernel[1] * conv.group_inputs();
+        let largest = conv.weights.iter().map(|w| w.abs()).max().unwrap_or(0);
+        let mix = match wide(conv, largest * i32::from(conv.code.step)) {
+            true => Mix::Dot8Wide,
+            false => Mix::Dot8,
+        };
         Work {
+            mix: Some(mix),
             steps: outputs * (conv.window.kernel[0] * run.div_ceil(4)) as u64,
             outputs,
             inputs: conv.input.elements() as u64,
@@ -92,7 +103,7 @@ impl KernelFor<Conv<'_>> for Dot8 {
             output,
             window: conv.window,
             pad: Terms::pad_code(conv).expect("supported"),
-            wide: 2 * largest * i32::from(conv.code.max_code()) > i32::from(i16::MAX),
+            wide: wide(conv, largest),
             strip: STRIP_PIXELS.div_ceil(output.width).min(output.height),
             fours,
             weights,

@@ -28,6 +28,7 @@ pub(crate) struct Scalar {
 impl KernelFor<Conv<'_>> for Scalar {
     fn work(conv: &Conv<'_>) -> Work {
         Work {
+            mix: None,
             steps: conv.macs(),
             outputs: conv.output().elements() as u64,
             inputs: 0,

@@ -6,7 +6,7 @@
 
 use super::{PADDING, PixelConv, fold::Fold};
 use crate::{
-    Conv, Extent, Job, KernelFor, Window, Work,
+    Conv, Extent, Job, KernelFor, Mix, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
     memory::{Block, Split, view, view_mut},
@@ -60,6 +60,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
         let outputs = (vectors * output.channels.div_ceil(BYTES)) as u64;
         let entries = problem.conv.window.taps() * problem.table.input.channels;
         Work {
+            mix: Some(Mix::Add),
             steps: outputs * entries as u64,
             outputs,
             inputs: problem.table.input.elements() as u64,

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::{PADDING, PixelConv, fold::Fold};
 use crate::{
-    Extent, Job, KernelFor, Work,
+    Extent, Job, KernelFor, Mix, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
@@ -65,6 +65,7 @@ impl KernelFor<PixelConv<'_>> for Few {
         let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
         let steps = conv.window.taps() * problem.table.input.channels;
         Work {
+            mix: Some(Mix::lookup(ENTRIES)),
             steps: (vectors * steps) as u64,
             outputs: vectors as u64,
             inputs: problem.table.input.elements() as u64,

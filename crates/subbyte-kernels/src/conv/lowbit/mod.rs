@@ -23,13 +23,15 @@ pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
 pub(crate) use terms::Terms;
 
+use core::ops::Range;
+
 use self::{
     rows::{Rows, Scratch},
     weights::Weights,
 };
 use super::Conv;
 use crate::{
-    Extent, Job, KernelFor, Window, Work,
+    Extent, Job, KernelFor, Mix, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
     memory::Split,
@@ -54,6 +56,9 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
 
     /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them.
     fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]);
+
+    /// What its steps do.
+    const MIX: Mix;
 
     /// Whether it gains by computing two panels at a time, where there are registers for that.
     const PAIRS: bool;
@@ -111,6 +116,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
         let weights = Weights::of(conv).expect("supported");
         let outputs = conv.output().pixels() * conv.channels.div_ceil(BYTES);
         Work {
+            mix: Some(F::MIX),
             steps: (outputs * F::steps(conv, &weights)) as u64,
             outputs: outputs as u64,
             inputs: conv.input.elements() as u64,
@@ -137,32 +143,39 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
 }
 
 /// Pixels of a tile that divide a row with the least work twice done; longer ones read the weights less often.
-fn tile_pixels(width: usize, most: usize, sizes: &[usize]) -> usize {
+fn tile_pixels(width: usize, most: usize) -> usize {
     let work = |&pixels: &usize| width.div_ceil(pixels) * (pixels + 1);
-    let sizes = sizes.iter().copied();
-    let fitting = sizes.filter(|&pixels| pixels <= width.min(most));
+    let fitting = TILES
+        .into_iter()
+        .filter(|&pixels| pixels <= width.min(most));
     fitting.min_by_key(work).expect("one pixel fits")
 }
 
 /// Sizes of tiles of one panel.
 const TILES: [usize; 4] = [7, 4, 2, 1];
 
-/// Sizes of tiles of two panels.
-const TILES_OF_PAIRS: [usize; 4] = [5, 4, 2, 1];
+/// Where tiles of five pixels end in a row, and those of four behind them; less than four are left.
+fn fives_and_fours(width: usize) -> [usize; 2] {
+    let fours = 4 * ((5 - width % 5) % 5);
+    match width.checked_sub(fours) {
+        Some(fives) => [fives, width],
+        None => [0, width / 4 * 4],
+    }
+}
 
 impl<F: Family> LowBit<F> {
-    /// Row `y` of output pixels, in the channels of `R` panels from `panel` on; the output begins with row `top`.
+    /// Columns of row `y` of output pixels, in the channels of `R` panels from `panel` on; the output begins with row `top`.
     #[inline(always)]
     fn row<I: Isa, const P: usize, const R: usize>(
         &self,
         isa: I,
-        panel: usize,
-        [y, top]: [usize; 2],
+        columns: Range<usize>,
+        [panel, y, top]: [usize; 3],
         scratch: &Scratch<'_>,
         output: &mut [u8],
     ) {
         let boxes = scratch.boxes(y % self.strip);
-        for x in (0..self.output.width).step_by(P) {
+        for x in columns.step_by(P) {
             // The last tile of a row begins early enough to end with the row.
             let x = x.min(self.output.width - P);
             let taps = Taps {
@@ -198,8 +211,9 @@ impl<F: Family> Algorithm for LowBit<F> {
             true => panels / 2 * 2,
             false => 0,
         };
-        let tile = tile_pixels(self.output.width, I::TILE, &TILES);
-        let tile_of_pairs = tile_pixels(self.output.width, I::TILE, &TILES_OF_PAIRS);
+        let width = self.output.width;
+        let tile = tile_pixels(width, I::TILE);
+        let [fives, fours] = fives_and_fours(width);
         let mut filled = 0;
         let top = job.rows.start;
         for first in job.rows.clone().step_by(self.strip) {
@@ -215,30 +229,26 @@ impl<F: Family> Algorithm for LowBit<F> {
             }
             for panel in (0..paired).step_by(2) {
                 for y in strip.clone() {
-                    let place = [y, top];
-                    match tile_of_pairs {
-                        5 => self.row::<I, 5, 2>(isa, panel, place, &scratch, output),
-                        4 => self.row::<I, 4, 2>(isa, panel, place, &scratch, output),
-                        2 => self.row::<I, 2, 2>(isa, panel, place, &scratch, output),
-                        _ => self.row::<I, 1, 2>(isa, panel, place, &scratch, output),
+                    let place = [panel, y, top];
+                    self.row::<I, 5, 2>(isa, 0..fives, place, &scratch, output);
+                    self.row::<I, 4, 2>(isa, fives..fours, place, &scratch, output);
+                    let rest = fours..width;
+                    match rest.len() {
+                        3 => self.row::<I, 3, 2>(isa, rest, place, &scratch, output),
+                        2 => self.row::<I, 2, 2>(isa, rest, place, &scratch, output),
+                        _ => self.row::<I, 1, 2>(isa, rest, place, &scratch, output),
                     }
                 }
             }
             for panel in paired..panels {
                 for y in strip.clone() {
-                    let place = [y, top];
+                    let (all, place) = (0..width, [panel, y, top]);
                     // Sizes beyond the instruction set's are not compiled for it.
                     match tile {
-                        7 if I::TILE >= 7 => {
-                            self.row::<I, 7, 1>(isa, panel, place, &scratch, output)
-                        }
-                        4 if I::TILE >= 4 => {
-                            self.row::<I, 4, 1>(isa, panel, place, &scratch, output)
-                        }
-                        2 if I::TILE >= 2 => {
-                            self.row::<I, 2, 1>(isa, panel, place, &scratch, output)
-                        }
-                        _ => self.row::<I, 1, 1>(isa, panel, place, &scratch, output),
+                        7 if I::TILE >= 7 => self.row::<I, 7, 1>(isa, all, place, &scratch, output),
+                        4 if I::TILE >= 4 => self.row::<I, 4, 1>(isa, all, place, &scratch, output),
+                        2 if I::TILE >= 2 => self.row::<I, 2, 1>(isa, all, place, &scratch, output),
+                        _ => self.row::<I, 1, 1>(isa, all, place, &scratch, output),
                     }
                 }
             }

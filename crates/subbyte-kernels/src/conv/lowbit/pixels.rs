@@ -10,7 +10,7 @@ use subbyte_num::CodeType;
 
 use super::{planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
 use crate::{
-    Conv, Extent, Job, KernelFor, Work,
+    Conv, Extent, Job, KernelFor, Mix, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
@@ -158,6 +158,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         let shape = Shape::of(conv.input, &conv.window);
         let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
         Work {
+            mix: Some(Mix::lookup(ROW)),
             steps: (vectors * conv.window.taps() * groups) as u64,
             outputs: vectors as u64,
             inputs: conv.input.elements() as u64,

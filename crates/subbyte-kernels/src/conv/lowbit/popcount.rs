@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Family, Taps, Weights};
 use crate::{
-    Conv,
+    Conv, Mix,
     isa::{BYTES, COUNTS, Isa, counted},
     memory::Aligned,
 };
@@ -96,6 +96,8 @@ impl Family for Popcount {
             }
         }
     }
+
+    const MIX: Mix = Mix::Count;
 
     const PAIRS: bool = false;
 

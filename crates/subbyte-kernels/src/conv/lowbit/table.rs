@@ -8,7 +8,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{Family, Taps, Weights, planar::Planar, rows::SLACK};
 use crate::{
-    Conv,
+    Conv, Mix,
     isa::{BYTES, Isa},
     memory::Aligned,
 };
@@ -121,6 +121,8 @@ impl<const ROW: usize> Family for Table<ROW> {
     fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
         self.layout.pack(isa, codes, channels, row);
     }
+
+    const MIX: Mix = Mix::lookup(ROW);
 
     /// A row of the table is read once for both panels.
     const PAIRS: bool = true;
