@@ -7,7 +7,7 @@ use subbyte_kernels::{Extent, Level, REGISTRY};
 use crate::{
     common::{Bench, random::Random},
     fastest,
-    problems::{first_layers, low_bit, square},
+    problems::{depthwise, first_layers, low_bit, square},
 };
 
 /// Input channels, output channels, size, kernel, stride.
@@ -45,6 +45,9 @@ pub fn print() {
                 bits,
             ));
         }
+    }
+    for [channels, size] in [[16, 32], [96, 56], [192, 28], [576, 14], [20, 9]] {
+        cases.push(depthwise(random, channels, size));
     }
     first_layers(random, &mut cases);
     println!("[");

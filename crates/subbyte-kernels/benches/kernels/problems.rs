@@ -32,7 +32,8 @@ fn thresholds(random: &mut Random, channels: usize) -> Finish<'static> {
     }
 }
 
-fn conv(
+/// A convolution of 2-bit codes with weights of seven levels.
+pub fn conv(
     random: &mut Random,
     input: Extent,
     channels: usize,
@@ -84,17 +85,19 @@ pub fn all(random: &mut Random) -> Vec<Case> {
         let codes = Tensor::Codes(random.codes(CODE, input.elements()));
         cases.push((title, Problem::Conv(problem), vec![codes]));
     }
-    let input = Extent::new(96, 56, 56);
-    let problem = conv(random, input, 96, square(3, 1), 96);
-    let codes = Tensor::Codes(random.codes(CODE, input.elements()));
-    cases.push((
-        "3x3/1 96 depthwise at 56".into(),
-        Problem::Conv(problem),
-        vec![codes],
-    ));
+    cases.push(depthwise(random, 96, 56));
     first_layers(random, &mut cases);
     others(random, &mut cases);
     cases
+}
+
+/// A 3x3 convolution of every channel on its own.
+pub fn depthwise(random: &mut Random, channels: usize, size: usize) -> Case {
+    let input = Extent::new(channels, size, size);
+    let problem = conv(random, input, channels, square(3, 1), channels);
+    let codes = Tensor::Codes(random.codes(CODE, input.elements()));
+    let title = format!("3x3/1 {channels} depthwise at {size}");
+    (title, Problem::Conv(problem), vec![codes])
 }
 
 /// A convolution of `[weights, codes]` bits.

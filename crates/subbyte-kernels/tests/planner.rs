@@ -1,0 +1,98 @@
+//! The kernel that the table of prices picks is nearly the fastest, on processors of the class on which the prices were measured.
+
+#[allow(dead_code, reason = "shared with the other tests and the benchmark")]
+mod common;
+#[allow(dead_code, reason = "shared with the benchmark")]
+#[path = "../benches/kernels/problems.rs"]
+mod problems;
+
+use std::time::{Duration, Instant};
+
+use common::{Bench, random::Random};
+use subbyte_kernels::{Kernel, Level, Prepared, Problem, REGISTRY, choose};
+
+/// How much slower than the best candidate the pick may be.
+const TOLERANCE: f64 = 1.1;
+
+/// Time that a busy machine is given to show a case's fastest runs.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A kernel that could compute a case, with the fastest of its runs.
+struct Candidate<'a> {
+    kernel: &'static Kernel,
+    prepared: Box<dyn Prepared>,
+    bench: Bench,
+    best: Duration,
+    problem: &'a Problem<'a>,
+}
+
+impl Candidate<'_> {
+    fn run(&mut self) {
+        let start = Instant::now();
+        self.bench.run(&*self.prepared);
+        self.best = self.best.min(start.elapsed());
+    }
+}
+
+/// How many times as long as the best candidate the picked one takes, with the names of both.
+fn slowness(mut candidates: Vec<Candidate<'_>>, picked: &Kernel) -> (f64, String) {
+    let start = Instant::now();
+    loop {
+        // In turns, so that what else the machine does hits all alike.
+        candidates.iter_mut().for_each(Candidate::run);
+        let best = candidates.iter().min_by_key(|c| c.best).expect("some");
+        let pick = candidates.iter().find(|c| c.kernel.name() == picked.name());
+        let pick = pick.expect("the pick is a candidate");
+        let ratio = pick.best.as_secs_f64() / best.best.as_secs_f64();
+        let waited = start.elapsed();
+        if waited > PATIENCE || (waited > PATIENCE / 10 && ratio < TOLERANCE) {
+            let macs = best.problem.macs() as f64 / best.best.as_nanos() as f64;
+            let names = format!("{} ({macs:.0} GMAC/s)", best.kernel.name());
+            return (ratio, names);
+        }
+        // Those that are far behind would only take the others' time.
+        let limit = 3 * best.best;
+        let pick = pick.kernel.name();
+        candidates.retain(|c| c.best < limit || c.kernel.name() == pick);
+    }
+}
+
+#[test]
+fn the_pick_is_nearly_the_fastest() {
+    let level = Level::best();
+    // A benchmark of code that was compiled without optimisation says nothing.
+    if cfg!(debug_assertions) || level != Level::Avx512 {
+        println!("skipped: prices are not measured for {level} alone, or this is no release build");
+        return;
+    }
+    let mut slow = Vec::new();
+    for (title, problem, inputs) in &problems::all(&mut Random(1)) {
+        let kernels = REGISTRY.iter().filter(|k| k.supports(problem));
+        let candidates: Vec<_> = kernels
+            .filter_map(|kernel| {
+                let prepared = kernel.prepare(kernel.level_within(level)?, problem)?;
+                Some(Candidate {
+                    kernel,
+                    bench: Bench::new(problem, &*prepared, inputs),
+                    prepared,
+                    best: Duration::MAX,
+                    problem,
+                })
+            })
+            .collect();
+        if candidates.len() < 2 {
+            continue;
+        }
+        let (picked, _) = choose(problem, level).expect("there are candidates");
+        let (ratio, best) = slowness(candidates, picked);
+        let line = format!(
+            "{title}: {} takes {ratio:.2} times as long as {best}",
+            picked.name()
+        );
+        println!("{line}");
+        if ratio > TOLERANCE {
+            slow.push(line);
+        }
+    }
+    assert!(slow.is_empty(), "{slow:#?}");
+}
