@@ -9,6 +9,8 @@ pub struct Work {
     pub mix: Option<Mix>,
     /// Innermost steps: one vector of weights or table entries for one pixel.
     pub steps: u64,
+    /// Those of the steps that read a table row for one vector alone, not for two.
+    pub lone: u64,
     /// Vectors of sums that are finished.
     pub outputs: u64,
     /// Input codes that are packed.
@@ -16,14 +18,19 @@ pub struct Work {
 }
 
 /// Picoseconds for each part of the [`Work`].
-pub(crate) type Prices = [u64; 3];
+pub(crate) type Prices = [u64; 4];
 
 impl Work {
+    /// What has a price, in the order of the table of prices.
+    pub const fn parts(self) -> [u64; 4] {
+        [self.steps, self.lone, self.outputs, self.inputs]
+    }
+
     /// Picoseconds that a kernel takes at a level by the table of prices; `None` where it has no row, having no rival.
     pub(crate) fn cost(self, kernel: &str, level: Level) -> Option<u64> {
         let row = TABLE.iter().find(|row| (row.0, row.1) == (kernel, level))?;
-        let [step, output, input] = row.2;
-        Some(self.steps * step + self.outputs * output + self.inputs * input)
+        let parts = self.parts().into_iter().zip(row.2);
+        Some(parts.map(|(part, price)| part * price).sum())
     }
 }
 

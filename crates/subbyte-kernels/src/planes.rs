@@ -65,6 +65,12 @@ impl Shape {
     }
 }
 
+/// Vectors of all output channels, and those of them that have a row of the table to themselves.
+pub(crate) fn vectors(positions: usize, channels: usize) -> [usize; 2] {
+    let vectors = positions.div_ceil(BYTES);
+    [vectors, vectors % 2].map(|vectors| vectors * channels)
+}
+
 /// Tables of `ROW` entries.
 pub(crate) trait Tables<const ROW: usize> {
     /// Those of step `step` for `P` output channels from `first` on, which divides into tiles of `P`.

@@ -71,13 +71,13 @@ pub fn print() {
                 };
                 let mut bench = Bench::new(problem, &*prepared, inputs);
                 let time = fastest(|| black_box(&mut bench).run(&*prepared));
-                let parts = [work.steps, work.outputs, work.inputs].map(|part| part as f64);
+                let parts = work.parts().map(|part| part as f64);
                 rows.push((parts, time.as_nanos() as f64 * 1e3));
             }
             if !rows.is_empty() {
-                let [step, output, input] = fit(&rows).map(|price| price.round() as u64);
+                let prices = fit(&rows).map(|price| price.round() as u64);
                 let (name, level) = (kernel.name(), format!("{level:?}"));
-                println!("    (\"{name}\", Level::{level}, [{step}, {output}, {input}]),");
+                println!("    (\"{name}\", Level::{level}, {prices:?}),");
             }
         }
     }
@@ -85,14 +85,14 @@ pub fn print() {
 }
 
 /// Prices of at least 0 with the least relative errors.
-fn fit(rows: &[([f64; 3], f64)]) -> [f64; 3] {
-    let mut prices = [0.0; 3];
+fn fit(rows: &[([f64; 4], f64)]) -> [f64; 4] {
+    let mut prices = [0.0; 4];
     // One price after the other, each the best beside the others.
     for _ in 0..10_000 {
-        for i in 0..3 {
+        for i in 0..4 {
             let (mut over, mut under) = (0.0, 0.0);
             for (parts, time) in rows {
-                let others: f64 = (0..3)
+                let others: f64 = (0..4)
                     .filter(|&j| j != i)
                     .map(|j| prices[j] * parts[j])
                     .sum();

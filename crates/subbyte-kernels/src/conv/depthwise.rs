@@ -33,6 +33,7 @@ impl KernelFor<Conv<'_>> for Depthwise {
         Work {
             mix: None,
             steps: outputs * conv.window.taps() as u64,
+            lone: 0,
             outputs,
             inputs: conv.input.elements() as u64,
         }

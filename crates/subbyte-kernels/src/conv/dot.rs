@@ -49,6 +49,7 @@ impl KernelFor<Conv<'_>> for Dot {
         Work {
             mix: Some(Mix::Dot16),
             steps: outputs * (conv.window.kernel[0] * run.div_ceil(2)) as u64,
+            lone: 0,
             outputs,
             inputs: conv.input.elements() as u64,
         }

@@ -69,6 +69,7 @@ impl KernelFor<Conv<'_>> for Dot8 {
         Work {
             mix: Some(mix),
             steps: outputs * (conv.window.kernel[0] * run.div_ceil(4)) as u64,
+            lone: 0,
             outputs,
             inputs: conv.input.elements() as u64,
         }

@@ -30,6 +30,7 @@ impl KernelFor<Conv<'_>> for Scalar {
         Work {
             mix: None,
             steps: conv.macs(),
+            lone: 0,
             outputs: conv.output().elements() as u64,
             inputs: 0,
         }

@@ -62,6 +62,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
         Work {
             mix: Some(Mix::Add),
             steps: outputs * entries as u64,
+            lone: 0,
             outputs,
             inputs: problem.table.input.elements() as u64,
         }

@@ -10,7 +10,7 @@ use crate::{
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
-    planes::{Planes, SLACK, Shape, TILE, Tables},
+    planes::{Planes, SLACK, Shape, TILE, Tables, vectors},
 };
 
 /// Entries of a table.
@@ -62,11 +62,12 @@ impl KernelFor<PixelConv<'_>> for Few {
     fn work(problem: &PixelConv<'_>) -> Work {
         let conv = &problem.conv;
         let shape = Shape::of(problem.table.input, &conv.window);
-        let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
+        let [vectors, lone] = vectors(shape.positions(conv.output()), conv.channels);
         let steps = conv.window.taps() * problem.table.input.channels;
         Work {
             mix: Some(Mix::lookup(ENTRIES)),
             steps: (vectors * steps) as u64,
+            lone: (lone * steps) as u64,
             outputs: vectors as u64,
             inputs: problem.table.input.elements() as u64,
         }

@@ -37,6 +37,9 @@ use crate::{
     memory::Split,
 };
 
+/// Widenings of a vector of bytes that cost as much as finishing one, about; the unit in which the work on outputs is counted.
+const FINISH: usize = 5;
+
 /// Output pixels that are computed from one pass over the weights, where the image has as many.
 const STRIP_PIXELS: usize = 64;
 
@@ -47,6 +50,11 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
 
     /// Steps for one output pixel and panel.
     fn steps(conv: &Conv<'_>, weights: &Weights) -> usize;
+
+    /// Times that a vector of bytes is widened for one output pixel and panel.
+    fn widenings(_: &Conv<'_>, _: &Weights) -> usize {
+        0
+    }
 
     /// Packs the weights.
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self;
@@ -114,11 +122,14 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
 
     fn work(conv: &Conv<'_>) -> Work {
         let weights = Weights::of(conv).expect("supported");
-        let outputs = conv.output().pixels() * conv.channels.div_ceil(BYTES);
+        let panels = conv.channels.div_ceil(BYTES);
+        let lone = if F::PAIRS { panels % 2 } else { 0 };
+        let outputs = conv.output().pixels() * panels;
         Work {
             mix: Some(F::MIX),
             steps: (outputs * F::steps(conv, &weights)) as u64,
-            outputs: outputs as u64,
+            lone: (conv.output().pixels() * lone * F::steps(conv, &weights)) as u64,
+            outputs: (outputs * (FINISH + F::widenings(conv, &weights))) as u64,
             inputs: conv.input.elements() as u64,
         }
     }

@@ -8,13 +8,13 @@ use core::ops::Range;
 
 use subbyte_num::CodeType;
 
-use super::{planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
+use super::{FINISH, planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
 use crate::{
     Conv, Extent, Job, KernelFor, Mix, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
-    planes::{Planes, Shape, TILE, Tables},
+    planes::{Planes, Shape, TILE, Tables, vectors},
 };
 
 /// Table rows of groups that lack a channel begin here; those of whole groups end before.
@@ -94,6 +94,11 @@ impl<'a> Products<'a> {
         i32::from(self.code.max_code()) * levels.map(|level| level.min(0)).sum::<i32>()
     }
 
+    /// Entries whose sum fits a byte.
+    fn depth(&self) -> usize {
+        (i32::from(u8::MAX) / self.largest().max(1)) as usize
+    }
+
     /// The largest entry of a table row.
     fn largest(&self) -> i32 {
         let (low, high) = self.weights.range();
@@ -155,12 +160,14 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         let weights = Weights::of(conv).expect("supported");
         let tables = Products::new(conv, &weights, ROW.ilog2()).expect("supported");
         let groups = conv.input.channels.div_ceil(tables.together);
+        let steps = conv.window.taps() * groups;
         let shape = Shape::of(conv.input, &conv.window);
-        let vectors = shape.positions(conv.output()).div_ceil(BYTES) * conv.channels;
+        let [vectors, lone] = vectors(shape.positions(conv.output()), conv.channels);
         Work {
             mix: Some(Mix::lookup(ROW)),
-            steps: (vectors * conv.window.taps() * groups) as u64,
-            outputs: vectors as u64,
+            steps: (vectors * steps) as u64,
+            lone: (lone * steps) as u64,
+            outputs: (vectors * (FINISH + steps.div_ceil(tables.depth()))) as u64,
             inputs: conv.input.elements() as u64,
         }
     }
@@ -231,7 +238,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             planes: Planes {
                 output: conv.output(),
                 kernel_h,
-                depth: (i32::from(u8::MAX) / tables.largest().max(1)) as usize,
+                depth: tables.depth(),
                 offsets: offsets.collect(),
                 unit,
                 middle,

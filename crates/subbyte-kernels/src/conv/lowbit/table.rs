@@ -41,6 +41,11 @@ impl<const ROW: usize> Table<ROW> {
         }
     }
 
+    /// Partial sums that fit a byte.
+    fn depth(conv: &Conv<'_>, weights: &Weights) -> usize {
+        usize::from(u8::MAX) / Self::largest(conv, weights).max(1)
+    }
+
     /// The largest partial sum.
     fn largest(conv: &Conv<'_>, weights: &Weights) -> usize {
         let u = (0..1u8 << weights.bits()).map(|i| weights.u(i)).max();
@@ -61,6 +66,12 @@ impl<const ROW: usize> Family for Table<ROW> {
     fn steps(conv: &Conv<'_>, weights: &Weights) -> usize {
         let together = Self::together(conv, weights);
         conv.window.taps() * conv.input.channels.div_ceil(together)
+    }
+
+    fn widenings(conv: &Conv<'_>, weights: &Weights) -> usize {
+        let [kernel_h, kernel_w] = conv.window.kernel;
+        let groups = conv.input.channels.div_ceil(Self::together(conv, weights));
+        kernel_h * (kernel_w * groups).div_ceil(Self::depth(conv, weights))
     }
 
     fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
@@ -106,7 +117,7 @@ impl<const ROW: usize> Family for Table<ROW> {
         Self {
             offsets: offsets.map(|(kx, g)| layout.offset(kx, g)).collect(),
             layout,
-            depth: usize::from(u8::MAX) / Self::largest(conv, weights).max(1),
+            depth: Self::depth(conv, weights),
             panel,
             weights: packed,
             rows,
