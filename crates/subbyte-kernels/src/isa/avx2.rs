@@ -437,6 +437,23 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn sum_bytes(self, bytes: &[u8; BYTES]) -> u32 {
+        let [low, high] = self.load_bytes(bytes);
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let zero = _mm256_setzero_si256();
+            let sums = _mm256_add_epi64(_mm256_sad_epu8(low, zero), _mm256_sad_epu8(high, zero));
+            let (a, b) = (
+                _mm256_castsi256_si128(sums),
+                _mm256_extracti128_si256(sums, 1),
+            );
+            let sums = _mm_add_epi64(a, b);
+            let sums = _mm_add_epi64(sums, _mm_unpackhi_epi64(sums, sums));
+            _mm_cvtsi128_si32(sums) as u32
+        }
+    }
+
+    #[inline(always)]
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64 {
         let [low, high] = self.load_bytes(bytes);
         // SAFETY: `self` proves AVX2.

@@ -376,6 +376,16 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn sum_bytes(self, bytes: &[u8; BYTES]) -> u32 {
+        let bytes = self.load_bytes(bytes);
+        // SAFETY: `self` proves AVX-512 BW.
+        unsafe {
+            let sums = _mm512_sad_epu8(bytes, _mm512_setzero_si512());
+            _mm512_reduce_add_epi64(sums) as u32
+        }
+    }
+
+    #[inline(always)]
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64 {
         let bytes = self.load_bytes(bytes);
         // SAFETY: `self` proves AVX-512 BW.

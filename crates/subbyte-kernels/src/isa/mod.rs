@@ -339,6 +339,13 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Counts, which are less than 2^16, interleaved: lane `l` of vector `v` becomes word [`counted`]`(v, l)`.
     fn counts(self, counts: Self::Counts) -> Self::Words;
 
+    /// The sum of all bytes.
+    #[inline(always)]
+    fn sum_bytes(self, bytes: &[u8; BYTES]) -> u32 {
+        let bytes = bytes.iter().map(|&byte| u32::from(byte));
+        bytes.fold(0, u32::wrapping_add)
+    }
+
     /// Bit `bit` of every byte, the first byte's lowest.
     fn plane(self, bytes: &[u8; BYTES], bit: u32) -> u64;
 

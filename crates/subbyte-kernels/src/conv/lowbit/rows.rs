@@ -3,7 +3,7 @@ use core::ops::Range;
 use super::Family;
 use crate::{
     Conv, Extent, Window,
-    isa::Isa,
+    isa::{BYTES, Isa},
     memory::{Block, view_mut},
 };
 
@@ -135,10 +135,15 @@ impl Rows {
             family.pack_row(isa, codes, channels, row);
             let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
             for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
-                *sum = pixel
-                    .iter()
-                    .map(|&code| u32::from(code))
-                    .fold(0, u32::wrapping_add) as u16;
+                let (whole, rest) = pixel.as_chunks::<BYTES>();
+                let mut all = 0u32;
+                for codes in whole {
+                    all = all.wrapping_add(isa.sum_bytes(codes));
+                }
+                for &code in rest {
+                    all = all.wrapping_add(code.into());
+                }
+                *sum = all as u16;
             }
         }
     }
