@@ -44,6 +44,7 @@ mod requant;
 mod sum_pool;
 #[cfg(feature = "std")]
 mod team;
+mod weights;
 mod window;
 
 pub use add::Add;
@@ -59,7 +60,7 @@ pub use linear_sums::LinearSums;
 pub use max_pool::MaxPool;
 pub use memory::{Block, Job, Parts, Region, Split};
 pub use mul::Mul;
-pub use pixel_conv::PixelConv;
+pub use pixel_conv::{Fold, PixelConv};
 pub use pixel_table::PixelTable;
 pub use problem::Problem;
 pub use rearrange::{Channels, Flatten, Part, Slice, Upsample};
@@ -68,6 +69,7 @@ pub use requant::Requant;
 pub use sum_pool::SumPool;
 #[cfg(feature = "std")]
 pub use team::Team;
+pub use weights::WeightLevels;
 pub use window::Window;
 
 pub(crate) use problem::KernelFor;

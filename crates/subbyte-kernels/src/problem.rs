@@ -130,7 +130,7 @@ impl Problem<'_> {
     pub fn macs(&self) -> u64 {
         match self {
             Problem::Conv(p) => p.macs(),
-            Problem::LinearSums(p) => p.weights.len() as u64,
+            Problem::LinearSums(p) => (p.features * p.channels) as u64,
             Problem::PixelConv(p) => p.macs(),
             _ => 0,
         }

@@ -87,13 +87,37 @@ impl Weights {
     pub fn levels(&self) -> Vec<i32> {
         let mut levels = Vec::with_capacity(self.len());
         for s in &self.segments {
-            levels.extend((0..s.codes.len()).map(|i| s.level(i, self.per_channel)));
+            let table = s.levels();
+            let codes = s.codes.unpack();
+            let own = codes.iter().map(|&code| table[usize::from(code)]);
+            let Some(m) = &s.multipliers else {
+                levels.extend(own);
+                continue;
+            };
+            let first = levels.len();
+            levels.extend(own);
+            let runs = levels[first..]
+                .chunks_mut(self.per_channel)
+                .flat_map(|channel| channel.chunks_mut(m.length));
+            for (run, &multiplier) in runs.zip(&m.values) {
+                run.iter_mut()
+                    .for_each(|level| *level *= i32::from(multiplier));
+            }
         }
         levels
     }
 }
 
 impl Segment {
+    /// Level of every code that a byte can hold, without multiplier; 0 where the codebook has none.
+    pub(crate) fn levels(&self) -> [i32; 256] {
+        let mut levels = [0; 256];
+        for (to, &level) in levels.iter_mut().zip(&self.codebook) {
+            *to = level.into();
+        }
+        levels
+    }
+
     /// Level of weight `i` of `[channels][per_channel]`, multiplier included.
     pub fn level(&self, i: usize, per_channel: usize) -> i32 {
         let level = i32::from(self.codebook[self.codes.get(i) as usize]);

@@ -1,26 +1,26 @@
-use subbyte_kernels::{Conv, Finish, Problem, Window};
+use subbyte_kernels::{Conv, Finish, Problem, WeightLevels, Window};
 use subbyte_model::{Conv2d, NodeId, Pad};
 
-use super::{Draft, Planner};
+use super::{Draft, Planner, weights};
 use crate::PlanError;
 
 /// A convolution, with the requantization behind it.
 pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Conv2d) -> Result<Draft, PlanError> {
-    let levels = op.weights.levels();
+    let weights = weights(&op.weights);
     let (nodes, finish) = planner.finish(id);
     let conv = Conv {
         finish,
-        ..problem(planner, id, op, &levels)
+        ..problem(planner, id, op, &weights)
     };
     planner.step(nodes, &Problem::Conv(conv))
 }
 
-/// The convolution of node `id` whose weights are `levels`, making sums.
+/// The convolution of node `id` making sums.
 pub(super) fn problem<'a>(
     planner: &Planner<'_>,
     id: NodeId,
     op: &'a Conv2d,
-    levels: &'a [i32],
+    weights: &'a WeightLevels,
 ) -> Conv<'a> {
     let input = planner.input(id, 0);
     let code = planner.code(input);
@@ -38,7 +38,7 @@ pub(super) fn problem<'a>(
             Pad::Code(pad) => code.level(pad),
             Pad::Skip => 0,
         },
-        weights: levels,
+        weights,
         bias: &op.bias,
         finish: Finish::Sums,
     }

@@ -1,12 +1,12 @@
 use subbyte_kernels::{Conv, LinearSums, Problem, SumPool};
 use subbyte_model::{Kind, Linear, NodeId};
 
-use super::{Draft, Planner};
+use super::{Draft, Planner, weights};
 use crate::PlanError;
 
 /// A fully connected layer, with the requantization behind it. Over codes it is a convolution of one pixel.
 pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Linear) -> Result<Draft, PlanError> {
-    let levels = op.weights.levels();
+    let weights = weights(&op.weights);
     let (nodes, finish) = planner.finish(id);
     let input = planner.input(id, 0);
     let extent = planner.extent(input);
@@ -18,7 +18,7 @@ pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Linear) -> Result<Dr
             groups: 1,
             code,
             pad: 0,
-            weights: &levels,
+            weights: &weights,
             bias: &op.bias,
             finish,
         }),
@@ -26,7 +26,7 @@ pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Linear) -> Result<Dr
             features: extent.channels,
             range: planner.tensors[input].range(),
             channels: op.weights.channels(),
-            weights: &levels,
+            weights: &weights,
             bias: &op.bias,
             finish,
         }),

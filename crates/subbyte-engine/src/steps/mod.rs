@@ -10,8 +10,8 @@ mod requant;
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use subbyte_kernels::{Extent, Finish, Innermost, Level, Prepared, Problem, choose};
-use subbyte_model::{CodeType, Model, Node, NodeId, Op, Requant, Tensor};
+use subbyte_kernels::{Extent, Finish, Innermost, Level, Prepared, Problem, WeightLevels, choose};
+use subbyte_model::{CodeType, Model, Node, NodeId, Op, Requant, Tensor, Weights};
 
 use crate::{PlanError, Step, StepKernel, layout::bytes};
 
@@ -244,6 +244,11 @@ impl<'m> Planner<'m> {
             output_bytes: 0,
         }
     }
+}
+
+/// The model's weights in the kernels' words.
+fn weights(weights: &Weights) -> WeightLevels {
+    WeightLevels::new(weights.levels(), weights.channels())
 }
 
 /// The model's requantization in the kernels' words.

@@ -1,7 +1,7 @@
-use subbyte_kernels::{Conv, PixelConv, PixelTable, Problem};
+use subbyte_kernels::{Conv, Fold, PixelConv, PixelTable, Problem};
 use subbyte_model::{NodeId, Op, PixelTable as Table};
 
-use super::{Draft, Planner, conv};
+use super::{Draft, Planner, conv, weights};
 use crate::PlanError;
 
 /// The pixel table; with the convolution behind it and that one's requantization, where a kernel folds them.
@@ -23,12 +23,14 @@ fn folded(planner: &Planner<'_>, id: NodeId, table: PixelTable<'_>) -> Option<Dr
     let Op::Conv2d(op) = &planner.node(follower).op else {
         return None;
     };
-    let levels = op.weights.levels();
+    let weights = weights(&op.weights);
     let (mut nodes, finish) = planner.finish(follower);
     nodes.insert(0, id);
     let conv = Conv {
         finish,
-        ..conv::problem(planner, follower, op, &levels)
+        ..conv::problem(planner, follower, op, &weights)
     };
-    planner.solve(nodes, &Problem::PixelConv(PixelConv { table, conv }))
+    let fold = Fold::of(&table, &conv);
+    let fold = fold.as_ref();
+    planner.solve(nodes, &Problem::PixelConv(PixelConv { table, conv, fold }))
 }

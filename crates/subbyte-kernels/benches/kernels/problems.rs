@@ -1,8 +1,8 @@
 //! Typical layers.
 
 use subbyte_kernels::{
-    Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, LinearSums, MaxPool, Mul, Part,
-    PixelConv, PixelTable, Problem, Requant, Slice, SumPool, Upsample, Window,
+    Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, Fold, LinearSums, MaxPool, Mul, Part,
+    PixelConv, PixelTable, Problem, Requant, Slice, SumPool, Upsample, WeightLevels, Window,
 };
 use subbyte_num::CodeType;
 
@@ -22,6 +22,10 @@ pub fn square(kernel: usize, stride: usize) -> Window {
         stride: [stride; 2],
         padding: [kernel / 2; 4],
     }
+}
+
+fn weight_levels(levels: Vec<i32>, channels: usize) -> &'static WeightLevels {
+    Box::leak(Box::new(WeightLevels::new(levels, channels)))
 }
 
 fn thresholds(random: &mut Random, channels: usize) -> Finish<'static> {
@@ -48,7 +52,7 @@ pub fn conv(
         groups,
         code: CODE,
         pad: 0,
-        weights: keep(random.integers(3, weights)),
+        weights: weight_levels(random.integers(3, weights), channels),
         bias: &[],
         finish: thresholds(random, channels),
     }
@@ -115,7 +119,7 @@ pub fn low_bit(
         .weights
         .iter()
         .map(|_| (2 * random.range(0..=most) - most) as i32);
-    problem.weights = keep(weights.collect());
+    problem.weights = weight_levels(weights.collect(), channels);
     problem.code = code;
     let max = i64::from(code.max_code());
     let codes = (0..input.elements()).map(|_| random.range(0..=max) as u8);
@@ -164,9 +168,10 @@ pub fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {
             random.codes(CodeType::unsigned(8), table.input.elements()),
         )];
         let title = format!("{kernel}x{kernel}/{stride} RGB -> {channels} at {size}, {name}");
+        let fold = Fold::of(&table, &conv).map(|fold| &*Box::leak(Box::new(fold)));
         cases.push((
             title,
-            Problem::PixelConv(PixelConv { table, conv }),
+            Problem::PixelConv(PixelConv { table, conv, fold }),
             image.clone(),
         ));
         if kernel == 3 {
@@ -246,7 +251,7 @@ fn others(random: &mut Random, cases: &mut Vec<Case>) {
         features: 512,
         range: (-1000, 1000),
         channels: 1000,
-        weights: keep(random.integers(3, 512_000)),
+        weights: weight_levels(random.integers(3, 512_000), 1000),
         bias: &[],
         finish: Finish::Sums,
     };

@@ -49,20 +49,24 @@ fn scaled(conv: &Conv<'_>, weight: i32) -> Option<i8> {
     i8::try_from(weight).ok()
 }
 
+/// The largest magnitude of the scaled weights, where all fit 8 bits.
+fn largest(conv: &Conv<'_>) -> Option<i32> {
+    let (least, most) = conv.weights.range();
+    let ends = [scaled(conv, least)?, scaled(conv, most)?];
+    ends.into_iter().map(|w| i32::from(w).abs()).max()
+}
+
 impl KernelFor<Conv<'_>> for Dot8 {
     /// One group, weights times the codes' step of 8 bits, a code for padding.
     fn supports(conv: &Conv<'_>) -> bool {
-        conv.groups == 1
-            && Terms::pad_code(conv).is_some()
-            && conv.weights.iter().all(|&w| scaled(conv, w).is_some())
+        conv.groups == 1 && Terms::pad_code(conv).is_some() && largest(conv).is_some()
     }
 
     fn work(conv: &Conv<'_>) -> Work {
         let panels = conv.groups * (conv.channels / conv.groups).div_ceil(LANES);
         let outputs = (conv.output().pixels() * panels) as u64;
         let run = conv.window.kernel[1] * conv.group_inputs();
-        let largest = conv.weights.iter().map(|w| w.abs()).max().unwrap_or(0);
-        let mix = match wide(conv, largest * i32::from(conv.code.step)) {
+        let mix = match wide(conv, largest(conv).expect("supported")) {
             true => Mix::Dot8Wide,
             false => Mix::Dot8,
         };
@@ -83,19 +87,17 @@ impl KernelFor<Conv<'_>> for Dot8 {
         let panels = conv.channels.div_ceil(LANES);
         let mut weights = vec![Aligned([0; 4 * LANES]); panels * kernel_h * fours];
         let mut constants = vec![[0; LANES]; panels];
-        let offset = i32::from(conv.code.offset);
+        let largest = largest(conv).expect("supported");
+        let (step, offset) = (i32::from(conv.code.step), i32::from(conv.code.offset));
         let own = conv.weights.chunks_exact(kernel_h * run);
-        let mut largest = 0;
         for (channel, own) in own.enumerate() {
             let (panel, lane) = (channel / LANES, channel % LANES);
-            let total = own.iter().fold(0i32, |sum, &w| sum.wrapping_add(w));
+            let total = conv.weights.sums()[channel].total() as i32;
             constants[panel][lane] = conv.bias(channel).wrapping_add(offset.wrapping_mul(total));
             for (ky, from) in own.chunks_exact(run).enumerate() {
                 let to = &mut weights[(panel * kernel_h + ky) * fours..][..fours];
                 for (tap, &weight) in from.iter().enumerate() {
-                    let weight = scaled(conv, weight).expect("supported");
-                    to[tap / 4].0[4 * lane + tap % 4] = weight;
-                    largest = largest.max(i32::from(weight).abs());
+                    to[tap / 4].0[4 * lane + tap % 4] = (weight * step) as i8;
                 }
             }
         }

@@ -10,13 +10,13 @@ mod scalar;
 pub(crate) use depthwise::Depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use dot8::Dot8;
-pub(crate) use lowbit::{LowBit, Pixels, Popcount, Table};
+pub(crate) use lowbit::{LowBit, Pixels, Popcount, Table, Weights as FewLevels};
 pub(crate) use rows::Rows;
 pub(crate) use scalar::Scalar;
 
 use subbyte_num::CodeType;
 
-use crate::{Extent, Finish, Window};
+use crate::{Extent, Finish, WeightLevels, Window};
 
 /// Codes -> sums or codes: `sum[o] = bias[o] + Σ weight level * input level`.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub struct Conv<'a> {
     /// Level outside the borders; 0 leaves these taps out.
     pub pad: i32,
     /// Weight levels, `[out][kernel_h][kernel_w][in / groups]`.
-    pub weights: &'a [i32],
+    pub weights: &'a WeightLevels,
     /// Added to each output channel's sums; empty for none.
     pub bias: &'a [i32],
     /// How the sums leave.
@@ -53,9 +53,14 @@ impl Conv<'_> {
         self.input.channels / self.groups
     }
 
+    /// Weights of an output channel.
+    pub fn channel_weights(&self) -> usize {
+        self.window.taps() * self.group_inputs()
+    }
+
     /// Multiply-adds of one run.
     pub fn macs(&self) -> u64 {
-        self.output().pixels() as u64 * self.weights.len() as u64
+        self.output().elements() as u64 * self.channel_weights() as u64
     }
 
     /// Bias of an output channel.
@@ -69,6 +74,6 @@ impl Conv<'_> {
         fits(self.code.min_level())
             && fits(self.code.max_level())
             && fits(self.pad)
-            && self.weights.iter().all(|&w| fits(w))
+            && self.weights.fit_16_bits()
     }
 }

@@ -23,7 +23,7 @@ impl KernelFor<LinearSums<'_>> for Dot {
     /// Input sums and weights of 16 bits.
     fn supports(linear: &LinearSums<'_>) -> bool {
         let fits = |x: i32| i16::try_from(x).is_ok();
-        fits(linear.range.0) && fits(linear.range.1) && linear.weights.iter().all(|&w| fits(w))
+        fits(linear.range.0) && fits(linear.range.1) && linear.weights.fit_16_bits()
     }
 
     fn pack(linear: &LinearSums<'_>) -> Self {

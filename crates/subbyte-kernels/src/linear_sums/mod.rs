@@ -6,7 +6,7 @@ mod wide;
 pub(crate) use dot::Dot;
 pub(crate) use wide::Wide;
 
-use crate::Finish;
+use crate::{Finish, WeightLevels};
 
 /// Sums -> sums or codes: `sum[o] = bias[o] + Σ weight level * input sum`.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub struct LinearSums<'a> {
     /// Number of outputs.
     pub channels: usize,
     /// Weight levels, `[out][in]`.
-    pub weights: &'a [i32],
+    pub weights: &'a WeightLevels,
     /// Added to each output's sum; empty for none.
     pub bias: &'a [i32],
     /// How the sums leave.

@@ -4,7 +4,7 @@
 //! channel's constant, and are divided by what they have in common. Pixel values that have the same codes share their entries:
 //! tables of few codes stay in the cache. Where there are few output channels, a vector holds those of several pixels.
 
-use super::{PADDING, PixelConv, fold::Fold};
+use super::{PADDING, PixelConv};
 use crate::{
     Conv, Extent, Job, KernelFor, Mix, Window, Work,
     finish::Narrow,
@@ -51,7 +51,7 @@ fn pixels(conv: &Conv<'_>) -> usize {
 impl KernelFor<PixelConv<'_>> for Bytes {
     /// One group, entries that fit a byte, sums that fit 16 bits.
     fn supports(problem: &PixelConv<'_>) -> bool {
-        problem.conv.groups == 1 && Fold::of(problem).is_some()
+        problem.conv.groups == 1 && problem.fold.is_some()
     }
 
     fn work(problem: &PixelConv<'_>) -> Work {
@@ -69,7 +69,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
     }
 
     fn pack(problem: &PixelConv<'_>) -> Self {
-        let fold = Fold::of(problem).expect("supported");
+        let fold = problem.fold.expect("supported");
         let conv = &problem.conv;
         let [kernel_h, kernel_w] = conv.window.kernel;
         let run = kernel_w * problem.table.input.channels;
@@ -96,7 +96,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             (kx % stride * colours + colour) * pitch + kx / stride
         };
         let middle = fold.middle();
-        let mut classes = fold.classes;
+        let mut classes = fold.classes.clone();
         for class in classes.iter_mut().flatten() {
             *class *= entry as u16;
         }

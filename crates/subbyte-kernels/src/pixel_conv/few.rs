@@ -55,8 +55,9 @@ impl KernelFor<PixelConv<'_>> for Few {
     /// One group, entries that fit a byte, sums that fit 16 bits, few classes.
     fn supports(problem: &PixelConv<'_>) -> bool {
         problem.conv.groups == 1
-            && problem.entries() <= ENTRIES
-            && Fold::of(problem).is_some_and(|fold| lanes(problem, &fold).is_some())
+            && problem
+                .fold
+                .is_some_and(|fold| fold.entries <= ENTRIES && lanes(problem, fold).is_some())
     }
 
     fn work(problem: &PixelConv<'_>) -> Work {
@@ -74,7 +75,7 @@ impl KernelFor<PixelConv<'_>> for Few {
     }
 
     fn pack(problem: &PixelConv<'_>) -> Self {
-        let fold = Fold::of(problem).expect("supported");
+        let fold = problem.fold.expect("supported");
         let (conv, input) = (&problem.conv, problem.table.input);
         let (taps, colours) = (conv.window.taps(), input.channels);
         let [kernel_h, kernel_w] = conv.window.kernel;
@@ -112,7 +113,7 @@ impl KernelFor<PixelConv<'_>> for Few {
                 offsets: (0..steps).map(offset).collect(),
                 unit: fold.unit as i16,
                 middle: fold.middle(),
-                lanes: lanes(problem, &fold).expect("supported"),
+                lanes: lanes(problem, fold).expect("supported"),
                 shape,
             },
         }

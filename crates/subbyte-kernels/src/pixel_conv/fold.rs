@@ -1,66 +1,69 @@
 //! A pixel table and the convolution behind it as tables of unsigned entries, one entry for every different vector of codes.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
-use super::{PADDING, PixelConv};
+use super::PADDING;
+use crate::{Conv, PixelTable};
 
 /// What the tables are made of.
-pub(super) struct Fold {
+#[derive(Clone, Debug)]
+pub struct Fold {
     /// Of each colour, the class of every pixel value and of [`PADDING`].
-    pub classes: Vec<[u16; PADDING + 1]>,
+    pub(super) classes: Vec<[u16; PADDING + 1]>,
     /// Entries of a colour under a tap: the most classes that a colour has.
-    pub entries: usize,
+    pub(super) entries: usize,
     /// `[channels][taps][colours][entries]`, the smallest of each table taken away.
-    pub values: Vec<i32>,
+    pub(super) values: Vec<i32>,
     /// What all values have in common.
-    pub unit: i32,
+    pub(super) unit: i32,
     /// The largest sum.
     highest: i32,
     /// What was taken away, with the bias.
-    pub constants: Vec<i32>,
-}
-
-impl PixelConv<'_> {
-    /// The most different vectors of codes that a colour has, padding included.
-    pub(super) fn entries(&self) -> usize {
-        let colours = 0..self.table.input.channels;
-        let entries = colours.map(|colour| classify(self, colour).1.len());
-        entries.max().unwrap_or(0)
-    }
+    pub(super) constants: Vec<i32>,
 }
 
 impl Fold {
     /// `None` where entries do not fit a byte or sums 16 bits.
-    pub fn of(problem: &PixelConv<'_>) -> Option<Self> {
-        let conv = &problem.conv;
-        let (taps, colours) = (conv.window.taps(), problem.table.input.channels);
+    pub fn of(table: &PixelTable<'_>, conv: &Conv<'_>) -> Option<Self> {
+        let (taps, colours) = (conv.window.taps(), table.input.channels);
         let mut classes = Vec::new();
-        let mut representatives = Vec::new();
+        // Of each colour, the levels of every class.
+        let mut levels = Vec::new();
         for colour in 0..colours {
-            let (own, firsts) = classify(problem, colour);
+            let (own, firsts) = classify(table, conv, colour);
             classes.push(own);
-            representatives.push(firsts);
+            let own = firsts.iter().map(|&first| match u8::try_from(first) {
+                Ok(value) => {
+                    let codes = table.lookup(colour, value).iter();
+                    codes.map(|&code| conv.code.level(code)).collect()
+                }
+                Err(_) => vec![conv.pad; table.depth],
+            });
+            levels.push(own.collect::<Vec<Vec<i32>>>());
         }
-        let entries = representatives.iter().map(Vec::len).max()?;
+        let entries = levels.iter().map(Vec::len).max()?;
         let mut values = Vec::with_capacity(conv.channels * taps * colours * entries);
         let mut constants = Vec::with_capacity(conv.channels);
         let (mut unit, mut largest, mut highest) = (0, 0, 0i64);
+        let mut weights = conv.weights.chunks_exact(table.depth);
         for channel in 0..conv.channels {
             let (mut constant, mut high) = (i64::from(conv.bias(channel)), 0);
-            for tap in 0..taps {
-                for (colour, firsts) in representatives.iter().enumerate() {
+            for _ in 0..taps {
+                for (levels, weights) in levels.iter().zip(&mut weights) {
                     let start = values.len();
-                    let own = firsts
-                        .iter()
-                        .map(|&v| problem.entry(channel, tap, colour, v));
-                    values.extend(own);
+                    let products = |levels: &Vec<i32>| -> i32 {
+                        levels.iter().zip(weights).map(|(level, w)| level * w).sum()
+                    };
+                    values.extend(levels.iter().map(products));
                     let least = values[start..].iter().copied().min()?;
                     constant += i64::from(least);
                     let mut most = 0;
                     for value in &mut values[start..] {
                         *value -= least;
-                        unit = greatest_common_divisor(unit, *value);
                         most = most.max(*value);
+                        if unit != 1 {
+                            unit = greatest_common_divisor(unit, *value);
+                        }
                     }
                     values.resize(start + entries, 0);
                     largest = largest.max(most);
@@ -85,12 +88,12 @@ impl Fold {
     }
 
     /// What is taken away from sums so that they fit 16 bits and a sign.
-    pub fn middle(&self) -> i16 {
+    pub(super) fn middle(&self) -> i16 {
         (self.highest / 2) as i16
     }
 
     /// Consecutive tables, of `run` at a time and at most `most`, whose entries' sum fits a byte in every output channel.
-    pub fn depth(&self, run: usize, most: usize) -> usize {
+    pub(super) fn depth(&self, run: usize, most: usize) -> usize {
         let largest = self.values.chunks_exact(self.entries);
         let largest: Vec<i32> = largest
             .map(|table| table.iter().max().map_or(0, |most| most / self.unit))
@@ -104,13 +107,17 @@ impl Fold {
 }
 
 /// The class of every value of a colour and of padding, and a value of each class.
-fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<usize>) {
+fn classify(
+    table: &PixelTable<'_>,
+    conv: &Conv<'_>,
+    colour: usize,
+) -> ([u16; PADDING + 1], Vec<usize>) {
     let mut classes = [0; PADDING + 1];
     let mut firsts: Vec<usize> = Vec::new();
     for value in 0..=u8::MAX {
-        let codes = problem.table.lookup(colour, value);
+        let codes = table.lookup(colour, value);
         let known = firsts.iter().position(|&first| {
-            u8::try_from(first).is_ok_and(|first| problem.table.lookup(colour, first) == codes)
+            u8::try_from(first).is_ok_and(|first| table.lookup(colour, first) == codes)
         });
         classes[usize::from(value)] = known.unwrap_or(firsts.len()) as u16;
         if known.is_none() {
@@ -119,10 +126,10 @@ fn classify(problem: &PixelConv<'_>, colour: usize) -> ([u16; PADDING + 1], Vec<
     }
     // Padding has the vector of a value, or one more.
     let pads = |&first: &usize| {
-        let codes = u8::try_from(first).map(|first| problem.table.lookup(colour, first));
+        let codes = u8::try_from(first).map(|first| table.lookup(colour, first));
         codes.is_ok_and(|codes| {
-            let mut levels = codes.iter().map(|&code| problem.conv.code.level(code));
-            levels.all(|level| level == problem.conv.pad)
+            let mut levels = codes.iter().map(|&code| conv.code.level(code));
+            levels.all(|level| level == conv.pad)
         })
     };
     let own = firsts.iter().position(pads).unwrap_or_else(|| {

@@ -10,6 +10,7 @@ mod words;
 
 pub(crate) use bytes::Bytes;
 pub(crate) use few::Few;
+pub use fold::Fold;
 pub(crate) use words::Words;
 
 use crate::{Conv, PixelTable};
@@ -21,6 +22,8 @@ pub struct PixelConv<'a> {
     pub table: PixelTable<'a>,
     /// The convolution that reads the table's codes.
     pub conv: Conv<'a>,
+    /// What both make together, by [`Fold::of`].
+    pub fold: Option<&'a Fold>,
 }
 
 /// The index of padding, one past the values of a pixel.
@@ -30,21 +33,5 @@ impl PixelConv<'_> {
     /// Multiply-adds that the unfolded convolution would take.
     pub fn macs(&self) -> u64 {
         self.conv.macs()
-    }
-
-    /// What a colour under a tap adds to output channel `channel`, for a pixel's value or for [`PADDING`].
-    fn entry(&self, channel: usize, tap: usize, colour: usize, value: usize) -> i32 {
-        let depth = self.table.depth;
-        let colours = self.table.input.channels;
-        let first = ((channel * self.conv.window.taps() + tap) * colours + colour) * depth;
-        let weights = &self.conv.weights[first..][..depth];
-        match u8::try_from(value) {
-            Ok(value) => {
-                let codes = self.table.lookup(colour, value);
-                let products = weights.iter().zip(codes);
-                products.map(|(w, &c)| w * self.conv.code.level(c)).sum()
-            }
-            Err(_) => weights.iter().map(|w| w * self.conv.pad).sum(),
-        }
     }
 }

@@ -49,10 +49,23 @@ impl PixelConv<'_> {
         let code = self.conv.code;
         let level = code.min_level().abs().max(code.max_level().abs());
         let level = i64::from(level.max(self.conv.pad.abs()));
-        let per_channel = self.conv.weights.len() / self.conv.channels;
-        let channels = self.conv.weights.chunks_exact(per_channel);
-        let sums = channels.map(|w| w.iter().map(|w| i64::from(*w).abs()).sum::<i64>());
-        sums.max().unwrap_or(0) * level
+        self.conv.weights.widest() * level
+    }
+
+    /// What a colour under a tap adds to output channel `channel`, for a pixel's value or for [`PADDING`].
+    fn entry(&self, channel: usize, tap: usize, colour: usize, value: usize) -> i32 {
+        let depth = self.table.depth;
+        let colours = self.table.input.channels;
+        let first = ((channel * self.conv.window.taps() + tap) * colours + colour) * depth;
+        let weights = &self.conv.weights[first..][..depth];
+        match u8::try_from(value) {
+            Ok(value) => {
+                let codes = self.table.lookup(colour, value);
+                let products = weights.iter().zip(codes);
+                products.map(|(w, &c)| w * self.conv.code.level(c)).sum()
+            }
+            Err(_) => weights.iter().map(|w| w * self.conv.pad).sum(),
+        }
     }
 
     fn table_len(&self) -> usize {

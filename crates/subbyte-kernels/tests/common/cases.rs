@@ -1,8 +1,8 @@
 //! Random problems of every operation: odd sizes, strides, kernels, groups, formats, extremes.
 
 use subbyte_kernels::{
-    Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, LinearSums, MaxPool, Mul, Part,
-    PixelConv, PixelTable, Problem, Requant, Slice, SumPool, Upsample, Window,
+    Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, Fold, LinearSums, MaxPool, Mul, Part,
+    PixelConv, PixelTable, Problem, Requant, Slice, SumPool, Upsample, WeightLevels, Window,
 };
 use subbyte_num::CodeType;
 
@@ -81,7 +81,7 @@ fn conv(random: &mut Random, visit: Visit<'_>) {
     };
     let per_channel = window.taps() * inputs / groups;
     let max = random.pick(&[1, 3, 127]);
-    let weights = random.integers(max, outputs * per_channel);
+    let weights = WeightLevels::new(random.integers(max, outputs * per_channel), outputs);
     let bias = match random.chance(2) {
         true => Vec::new(),
         false => random.integers(1000, outputs),
@@ -119,6 +119,7 @@ fn conv_wide(random: &mut Random, visit: Visit<'_>) {
         // -32768 fits 16 bits and its products are the largest.
         weights.iter_mut().for_each(|w| *w = -w.abs());
     }
+    let weights = WeightLevels::new(weights, channels);
     let problem = Conv {
         input,
         channels,
@@ -167,7 +168,7 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
         _ => random.size(1..=6),
     };
     let per_channel = window.taps() * table.output().channels;
-    let weights = random.integers(3, channels * per_channel);
+    let weights = WeightLevels::new(random.integers(3, channels * per_channel), channels);
     let bias = random.integers(1000, channels);
     let reach = code.max_level().max(-code.min_level()) * 3 * per_channel as i32 + 1000;
     let finish = OwnedFinish::random(random, channels, reach);
@@ -182,7 +183,9 @@ fn pixels(random: &mut Random, visit: Visit<'_>) {
         bias: &bias,
         finish: finish.finish(),
     };
-    visit(&Problem::PixelConv(PixelConv { table, conv }), &image);
+    let fold = Fold::of(&table, &conv);
+    let fold = fold.as_ref();
+    visit(&Problem::PixelConv(PixelConv { table, conv, fold }), &image);
 }
 
 fn linear_sums(random: &mut Random, visit: Visit<'_>) {
@@ -194,7 +197,7 @@ fn linear_sums(random: &mut Random, visit: Visit<'_>) {
         (i32::MAX, 1 << 17),
     ]);
     let input = random.integers(most, features);
-    let weights = random.integers(weight, features * channels);
+    let weights = WeightLevels::new(random.integers(weight, features * channels), channels);
     let bias = random.integers(1000, channels);
     let finish = match i64::from(most) * i64::from(weight) * features as i64 {
         reach if reach < 1 << 29 => OwnedFinish::random(random, channels, reach as i32 + 1000),

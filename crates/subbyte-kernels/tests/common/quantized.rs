@@ -1,6 +1,6 @@
 //! Random convolutions as quantized networks have them: weights and codes of given bits, every form of both.
 
-use subbyte_kernels::{Conv, Extent, Problem};
+use subbyte_kernels::{Conv, Extent, Problem, WeightLevels};
 
 use super::{
     Tensor,
@@ -55,6 +55,7 @@ pub fn conv(random: &mut Random, [weight_bits, code_bits]: [u8; 2], visit: Visit
     };
     let largest = weights.iter().map(|w| w.abs()).max().unwrap_or(1);
     let per_channel = (weights.len() / outputs) as i32;
+    let weights = WeightLevels::new(weights, outputs);
     let reach = code.max_level().max(-code.min_level()) * largest * per_channel + 1000;
     let finish = OwnedFinish::random(random, outputs, reach);
     let problem = Conv {

@@ -22,13 +22,11 @@ pub(crate) use pixels::Pixels;
 pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
 pub(crate) use terms::Terms;
+pub(crate) use weights::Weights;
 
 use core::ops::Range;
 
-use self::{
-    rows::{Rows, Scratch},
-    weights::Weights,
-};
+use self::rows::{Rows, Scratch};
 use super::Conv;
 use crate::{
     Extent, Job, KernelFor, Mix, Window, Work,
@@ -117,7 +115,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
     fn supports(conv: &Conv<'_>) -> bool {
         conv.groups == 1
             && Weights::of(conv)
-                .is_some_and(|w| F::supports(conv, &w) && Terms::of(conv, &w).is_some())
+                .is_some_and(|w| F::supports(conv, w) && Terms::of(conv, w).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
@@ -127,17 +125,17 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
         let outputs = conv.output().pixels() * panels;
         Work {
             mix: Some(F::MIX),
-            steps: (outputs * F::steps(conv, &weights)) as u64,
-            lone: (conv.output().pixels() * lone * F::steps(conv, &weights)) as u64,
-            outputs: (outputs * (FINISH + F::widenings(conv, &weights))) as u64,
+            steps: (outputs * F::steps(conv, weights)) as u64,
+            lone: (conv.output().pixels() * lone * F::steps(conv, weights)) as u64,
+            outputs: (outputs * (FINISH + F::widenings(conv, weights))) as u64,
             inputs: conv.input.elements() as u64,
         }
     }
 
     fn pack(conv: &Conv<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
-        let terms = Terms::of(conv, &weights).expect("supported");
-        let family = F::pack(conv, &weights);
+        let terms = Terms::of(conv, weights).expect("supported");
+        let family = F::pack(conv, weights);
         let output = conv.output();
         let strip = STRIP_PIXELS.div_ceil(output.width).min(output.height);
         let slots = (strip - 1) * conv.window.stride[0] + conv.window.kernel[0];

@@ -120,19 +120,16 @@ impl Constants {
     fn new(conv: &Conv<'_>, tables: &Products<'_>) -> Option<Self> {
         let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
         let reach = step * i64::from(conv.code.max_code());
-        let per_channel = conv.weights.len() / conv.channels;
-        let own = conv.weights.chunks_exact(per_channel);
-        let range = |own: &[i32]| own.iter().map(|w| i64::from(w.abs())).sum::<i64>() * reach;
-        let widest = own.clone().map(range).max()?;
+        let widest = conv.weights.widest() * reach;
         // One value below the lowest sum stays free, so that a threshold can be there.
         if widest >= i64::from(u16::MAX) {
             return None;
         }
         let middle = (widest + 1) / 2;
-        let constants = own.enumerate().map(|(channel, own)| {
-            let least: i64 = own.iter().map(|&w| i64::from(w.min(0))).sum();
-            let total: i64 = own.iter().map(|&w| i64::from(w)).sum();
-            (middle + reach * least + offset * total + i64::from(conv.bias(channel))) as i32
+        let sums = conv.weights.sums().iter().enumerate();
+        let constants = sums.map(|(channel, own)| {
+            let terms = reach * own.negative + offset * own.total();
+            (middle + terms + i64::from(conv.bias(channel))) as i32
         });
         Some(Self {
             unit: i16::try_from(step * i64::from(tables.unit)).ok()?,
@@ -153,12 +150,12 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         };
         conv.groups == 1
             && Terms::pad_code(conv).is_some()
-            && Weights::of(conv).is_some_and(|weights| fits(&weights).is_some())
+            && Weights::of(conv).is_some_and(|weights| fits(weights).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
         let weights = Weights::of(conv).expect("supported");
-        let tables = Products::new(conv, &weights, ROW.ilog2()).expect("supported");
+        let tables = Products::new(conv, weights, ROW.ilog2()).expect("supported");
         let groups = conv.input.channels.div_ceil(tables.together);
         let steps = conv.window.taps() * groups;
         let shape = Shape::of(conv.input, &conv.window);
@@ -174,7 +171,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
 
     fn pack(conv: &Conv<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
-        let tables = Products::new(conv, &weights, ROW.ilog2()).expect("supported");
+        let tables = Products::new(conv, weights, ROW.ilog2()).expect("supported");
         let Constants {
             unit,
             middle,
@@ -199,13 +196,14 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             let own = &mut packed[output / TILE * steps..][..steps];
             for tap in 0..taps {
                 let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                for group in 0..groups {
-                    own[tap * groups + group][output % TILE] = base(group) as u8;
+                let own = &mut own[tap * groups..][..groups];
+                for (group, to) in own.iter_mut().enumerate() {
+                    to[output % TILE] = base(group) as u8;
                 }
-                for (input, &weight) in from.iter().enumerate() {
-                    let (slot, group) = (input / groups, input % groups);
-                    own[tap * groups + group][output % TILE] |=
-                        weights.index(weight) << (slot as u32 * bits);
+                for (slot, from) in from.chunks(groups).enumerate() {
+                    for (to, &weight) in own.iter_mut().zip(from) {
+                        to[output % TILE] |= weights.index(weight) << (slot as u32 * bits);
+                    }
                 }
             }
         }

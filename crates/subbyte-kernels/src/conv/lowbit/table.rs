@@ -87,10 +87,12 @@ impl<const ROW: usize> Family for Table<ROW> {
             let own = &mut packed[output / BYTES * panel..][..panel];
             for tap in 0..taps {
                 let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                for (input, &weight) in from.iter().enumerate() {
-                    let (slot, group) = (input / groups, input % groups);
-                    let index = weights.index(weight) << (slot as u32 * weights.bits());
-                    own[tap * groups + group].0[output % BYTES] |= index;
+                let own = &mut own[tap * groups..][..groups];
+                for (slot, from) in from.chunks(groups).enumerate() {
+                    let shift = slot as u32 * weights.bits();
+                    for (to, &weight) in own.iter_mut().zip(from) {
+                        to.0[output % BYTES] |= weights.index(weight) << shift;
+                    }
                 }
             }
         }

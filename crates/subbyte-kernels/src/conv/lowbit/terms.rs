@@ -21,16 +21,11 @@ impl Terms {
     pub fn of(conv: &Conv<'_>, weights: &Weights) -> Option<Self> {
         let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
         let pad = Self::pad_code(conv)?;
-        let per_channel = conv.weights.len() / conv.channels;
         let reach = step * i64::from(conv.code.max_code());
         let (mut low, mut high) = (0, 0);
-        let mut totals = Vec::with_capacity(conv.channels);
-        for own in conv.weights.chunks_exact(per_channel) {
-            let negative: i64 = own.iter().map(|&w| i64::from(w.min(0))).sum();
-            let positive: i64 = own.iter().map(|&w| i64::from(w.max(0))).sum();
-            low = low.min(reach * negative);
-            high = high.max(reach * positive);
-            totals.push(negative + positive);
+        for own in conv.weights.sums() {
+            low = low.min(reach * own.negative);
+            high = high.max(reach * own.positive);
         }
         // One value below the lowest sum stays free, so that a threshold can be there.
         let middle = low + (high - low + 1) / 2;
@@ -39,8 +34,9 @@ impl Terms {
         }
         // Modulo 2^16 like all that they are multiplied with.
         let narrow = |value: i64| value as i16;
-        let constants = totals.iter().enumerate().map(|(channel, total)| {
-            (middle + offset * total + i64::from(conv.bias(channel))) as i32
+        let sums = conv.weights.sums().iter().enumerate();
+        let constants = sums.map(|(channel, own)| {
+            (middle + offset * own.total() + i64::from(conv.bias(channel))) as i32
         });
         Some(Self {
             unit: narrow(step * i64::from(weights.unit)),

@@ -1,36 +1,54 @@
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use crate::Conv;
 
 /// Levels of weights beyond this are too many for any family.
 const MAX_LEVELS: usize = 16;
 
-/// The distinct levels of a convolution's weights.
+/// Levels further apart make sums of more than 16 bits.
+const MAX_SPAN: usize = 1 << 17;
+
+/// The distinct levels of a layer's weights.
+#[derive(Clone, Debug)]
 pub(crate) struct Weights {
     /// Ascending.
     levels: Vec<i32>,
     /// Greatest common divisor of their differences; 1 for a single level.
     pub unit: i32,
+    /// The position of every level, from the smallest one on.
+    places: Vec<u8>,
 }
 
 impl Weights {
-    /// Levels of the weights; `None` where there are too many, or where they lie too far apart.
-    pub fn of(conv: &Conv<'_>) -> Option<Self> {
-        let mut levels = Vec::new();
-        for &weight in conv.weights {
-            if let Err(place) = levels.binary_search(&weight) {
-                if levels.len() == MAX_LEVELS {
-                    return None;
-                }
-                levels.insert(place, weight);
-            }
+    /// Those of a convolution; `None` where there are too many, or where they lie too far apart.
+    pub fn of<'a>(conv: &Conv<'a>) -> Option<&'a Self> {
+        conv.weights.few()
+    }
+
+    /// The distinct ones of `weights` within `range`, to which both ends belong; `None` where there are too many, or where they lie
+    /// too far apart.
+    pub fn among(weights: &[i32], (least, most): (i32, i32)) -> Option<Self> {
+        let span = usize::try_from(i64::from(most) - i64::from(least)).ok()?;
+        if span > MAX_SPAN {
+            return None;
         }
-        let least = *levels.first()?;
-        let differences = levels.iter().map(|&l| i64::from(l) - i64::from(least));
-        let unit = differences.fold(0, greatest_common_divisor).max(1);
+        let mut places = vec![0; span + 1];
+        for &weight in weights {
+            places[(weight - least) as usize] = 1;
+        }
+        let (mut levels, mut unit) = (Vec::new(), 0);
+        for (place, distance) in places.iter_mut().zip(0..).filter(|(used, _)| **used == 1) {
+            if levels.len() == MAX_LEVELS {
+                return None;
+            }
+            *place = levels.len() as u8;
+            levels.push(least + distance);
+            unit = greatest_common_divisor(unit, i64::from(distance));
+        }
         let weights = Self {
             levels,
-            unit: i32::try_from(unit).ok()?,
+            unit: unit.max(1) as i32,
+            places,
         };
         (weights.largest() <= i64::from(u8::MAX)).then_some(weights)
     }
@@ -48,10 +66,9 @@ impl Weights {
     /// Position of a weight among the levels.
     ///
     /// # Panics
-    /// If it is none of them.
+    /// If it lies outside their range.
     pub fn index(&self, weight: i32) -> u8 {
-        let index = self.levels.binary_search(&weight);
-        index.expect("one of the convolution's weights") as u8
+        self.places[(weight - self.least()) as usize]
     }
 
     /// `u` of the level at a position; 0 beyond the last.
