@@ -26,13 +26,73 @@ pub enum PlanError {
         /// Bytes given.
         given: usize,
     },
+    /// The stored weights are not those of this plan.
+    Packed(PackedError),
 }
+
+/// Why stored packed weights were not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PackedError {
+    /// The bytes are not those of a plan.
+    NotPacked,
+    /// They are of another version of the format.
+    Version {
+        /// Version of this build.
+        expected: u32,
+        /// Version of the bytes.
+        found: u32,
+    },
+    /// They end too early or go on too long, or do not have their checksum.
+    Damaged,
+    /// They were packed for another architecture or instruction set.
+    Processor {
+        /// Architecture and instruction set of this plan.
+        expected: String,
+        /// Those of the bytes.
+        found: String,
+    },
+    /// They were packed with [`Options::fuse`](crate::Options::fuse) the other way.
+    Fuse,
+    /// They were packed for another model.
+    Model,
+    /// Other kernels were chosen when they were packed, or these pack in another way now.
+    Kernels,
+}
+
+impl fmt::Display for PackedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PackedError::NotPacked => f.write_str("these are not the packed weights of a plan"),
+            PackedError::Version { expected, found } => write!(
+                f,
+                "packed weights of version {found}, this build has version {expected}"
+            ),
+            PackedError::Damaged => f.write_str("the packed weights are cut off or damaged"),
+            PackedError::Processor { expected, found } => write!(
+                f,
+                "the weights were packed for {found}, the plan is for {expected}"
+            ),
+            PackedError::Fuse => {
+                f.write_str("the weights were packed with the option `fuse` the other way")
+            }
+            PackedError::Model => f.write_str("the weights were packed for another model"),
+            PackedError::Kernels => f.write_str(
+                "the weights were packed for other kernels, by another build of subbyte",
+            ),
+        }?;
+        f.write_str(": pack them anew with Plan::packed, from this model on this processor")
+    }
+}
+
+impl core::error::Error for PackedError {}
 
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PlanError::Model(problems) => problems.fmt(f),
             PlanError::Level(error) => error.fmt(f),
+            PlanError::Packed(error) => error.fmt(f),
             PlanError::NoKernel { node, operation } => {
                 write!(f, "node {node}: no kernel computes this {operation}")
             }

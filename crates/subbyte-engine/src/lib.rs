@@ -27,13 +27,14 @@ extern crate std;
 mod error;
 mod layout;
 mod memory;
+mod packed;
 mod plan;
 mod run;
 mod steps;
 #[cfg(feature = "threads")]
 mod threads;
 
-pub use error::{PlanError, RunError};
+pub use error::{PackedError, PlanError, RunError};
 pub use plan::{Options, Plan, Step, StepKernel};
 pub use run::{Arena, Observed};
 pub use subbyte_kernels::{Innermost, Kernel, LEVEL_VARIABLE, Level, LevelError, Mix, REGISTRY};

@@ -1,7 +1,7 @@
 use alloc::{string::String, vec::Vec};
 use core::{fmt, num::NonZeroUsize};
 
-use subbyte_kernels::{Block, Innermost, Level};
+use subbyte_kernels::{Block, Innermost, Level, Store};
 use subbyte_model::{Model, NodeId};
 
 use crate::{
@@ -89,9 +89,19 @@ impl Plan {
     /// # Errors
     /// If the model is not valid, the instruction set unknown or not there, or the memory too small.
     pub fn new(model: &Model, options: Options) -> Result<Self, PlanError> {
-        let tensors = model.analyse().map_err(PlanError::Model)?;
         let level = Level::resolve(options.level).map_err(PlanError::Level)?;
-        let drafts = steps::draft(model, &tensors, level, options.fuse)?;
+        Self::by(&mut Store::packing(), model, level, options)
+    }
+
+    /// Prepares a model with packed weights that go through a store.
+    pub(crate) fn by(
+        store: &mut Store<'_>,
+        model: &Model,
+        level: Level,
+        options: Options,
+    ) -> Result<Self, PlanError> {
+        let tensors = model.analyse().map_err(PlanError::Model)?;
+        let drafts = steps::draft(model, &tensors, level, options.fuse, store)?;
         let threads = options.threads.get();
         let layout = Layout::new(&tensors, &drafts, threads);
         let plan = Self {

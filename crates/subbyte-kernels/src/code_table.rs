@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     isa::{Algorithm, BYTES, Isa},
     memory::Split,
 };
@@ -24,7 +24,7 @@ pub(crate) struct Lookup {
 }
 
 impl KernelFor<CodeTable<'_>> for Lookup {
-    fn pack(problem: &CodeTable<'_>) -> Self {
+    fn pack(problem: &CodeTable<'_>, _: &mut Store<'_>) -> Self {
         let mut table = [0; 256];
         table[..problem.table.len()].copy_from_slice(problem.table);
         Lookup {
@@ -75,7 +75,7 @@ impl KernelFor<CodeTable<'_>> for Steps {
         changes(problem.table).count() <= MAX_CHANGES
     }
 
-    fn pack(problem: &CodeTable<'_>) -> Self {
+    fn pack(problem: &CodeTable<'_>, _: &mut Store<'_>) -> Self {
         Steps {
             elements: problem.elements,
             first: problem.table.first().copied().unwrap_or(0),

@@ -41,6 +41,7 @@ mod problem;
 mod rearrange;
 mod registry;
 mod requant;
+mod store;
 mod sum_pool;
 #[cfg(feature = "std")]
 mod team;
@@ -66,6 +67,7 @@ pub use problem::Problem;
 pub use rearrange::{Channels, Flatten, Part, Slice, Upsample};
 pub use registry::{Kernel, REGISTRY, choose};
 pub use requant::Requant;
+pub use store::Store;
 pub use sum_pool::SumPool;
 #[cfg(feature = "std")]
 pub use team::Team;

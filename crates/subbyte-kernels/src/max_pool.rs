@@ -1,7 +1,7 @@
 //! Largest code of a window.
 
 use crate::{
-    Extent, Job, KernelFor, Window,
+    Extent, Job, KernelFor, Store, Window,
     isa::{Algorithm, BYTES, Isa},
     memory::Split,
 };
@@ -24,7 +24,7 @@ impl MaxPool {
 }
 
 impl KernelFor<MaxPool> for MaxPool {
-    fn pack(pool: &MaxPool) -> Self {
+    fn pack(pool: &MaxPool, _: &mut Store<'_>) -> Self {
         *pool
     }
 }

@@ -60,6 +60,53 @@ pub fn view_mut<T: Element>(blocks: &mut [Block]) -> &mut [T] {
     unsafe { core::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), len) }
 }
 
+/// Values that are nothing but their bytes.
+///
+/// # Safety
+/// Every pattern of bytes is a value. Where [`Plain::SOLID`] can be evaluated, none of the bytes is padding.
+pub(crate) unsafe trait Plain: Copy {
+    /// Fails to be evaluated where the type has padding.
+    const SOLID: () = ();
+}
+
+macro_rules! plain {
+    ($($integer:ty)*) => { $(
+        // SAFETY: an integer is its bytes.
+        unsafe impl Plain for $integer {}
+    )* };
+}
+plain!(u8 i8 i16 i32 u64 i64);
+
+// SAFETY: an array is its elements, one directly behind the other.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {
+    const SOLID: () = T::SOLID;
+}
+
+// SAFETY: nothing but the value has meaning; padding behind it fails the constant.
+unsafe impl<T: Plain> Plain for Aligned<T> {
+    const SOLID: () = match size_of::<Self>() == size_of::<T>() {
+        true => T::SOLID,
+        false => panic!("padding"),
+    };
+}
+
+// SAFETY: its only field are as many bytes as its alignment.
+unsafe impl Plain for Block {}
+
+/// The bytes of values, in the processor's order.
+pub(crate) fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
+    const { T::SOLID }
+    // SAFETY: the values are as many initialised bytes as they are large, none of them padding; bytes need no alignment.
+    unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// As [`bytes_of`], for writing.
+pub(crate) fn bytes_of_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
+    const { T::SOLID }
+    // SAFETY: as in `bytes_of`; the exclusive borrow is passed on, and whatever bytes are written are values.
+    unsafe { core::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
+}
+
 /// A run of blocks of an arena.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Region {

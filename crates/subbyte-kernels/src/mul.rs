@@ -3,7 +3,7 @@
 use subbyte_num::CodeType;
 
 use crate::{
-    Extent, Finish, Job, KernelFor,
+    Extent, Finish, Job, KernelFor, Store,
     finish::Finisher,
     isa::{Algorithm, Isa},
     memory::{Split, view_mut},
@@ -44,7 +44,7 @@ pub(crate) struct Product {
 }
 
 impl KernelFor<Mul<'_>> for Product {
-    fn pack(mul: &Mul<'_>) -> Self {
+    fn pack(mul: &Mul<'_>, _: &mut Store<'_>) -> Self {
         Product {
             left: (mul.left, mul.left_code),
             right: (mul.right, mul.right_code),

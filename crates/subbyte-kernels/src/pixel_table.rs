@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Extent, Job, KernelFor,
+    Extent, Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -43,7 +43,7 @@ pub(crate) struct Gather {
 }
 
 impl KernelFor<PixelTable<'_>> for Gather {
-    fn pack(table: &PixelTable<'_>) -> Self {
+    fn pack(table: &PixelTable<'_>, _: &mut Store<'_>) -> Self {
         Gather {
             input: table.input,
             depth: table.depth,

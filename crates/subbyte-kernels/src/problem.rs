@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 
 use crate::{
     Add, Channels, CodeTable, Conv, Extent, Finish, Flatten, Level, LinearSums, MaxPool, Mul,
-    PixelConv, PixelTable, Prepared, Requant, Slice, SumPool, Upsample,
+    PixelConv, PixelTable, Prepared, Requant, Slice, Store, SumPool, Upsample,
     cost::Work,
     isa::{Algorithm, at_level, compiled},
 };
@@ -30,7 +30,7 @@ macro_rules! operations {
         pub(crate) enum Entry {
             $($operation {
                 supports: for<'a> fn(&$problem) -> bool,
-                prepare: for<'a> fn(Level, &$problem) -> Option<Box<dyn Prepared>>,
+                prepare: for<'a> fn(Level, &$problem, &mut Store<'_>) -> Option<Box<dyn Prepared>>,
                 work: for<'a> fn(&$problem) -> Work,
             },)*
         }
@@ -60,10 +60,10 @@ macro_rules! operations {
                 }
             }
 
-            pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
+            pub fn prepare(&self, level: Level, problem: &Problem<'_>, store: &mut Store<'_>) -> Option<Box<dyn Prepared>> {
                 match (self, problem) {
                     $((Entry::$operation { supports, prepare, .. }, Problem::$operation(problem)) => {
-                        if supports(problem) { prepare(level, problem) } else { None }
+                        if supports(problem) { prepare(level, problem, store) } else { None }
                     })*
                     _ => None,
                 }
@@ -149,11 +149,11 @@ pub(crate) trait KernelFor<P>: Algorithm + Sized {
         Work::default()
     }
 
-    /// Packs weights and parameters for a problem that it supports.
-    fn pack(problem: &P) -> Self;
+    /// Packs weights and parameters for a problem that it supports. What is made of all weights goes through the store.
+    fn pack(problem: &P, store: &mut Store<'_>) -> Self;
 
     /// Packs and chooses the copy of an instruction set; `None` where this processor lacks it.
-    fn prepare(level: Level, problem: &P) -> Option<Box<dyn Prepared>> {
-        at_level!(level, I => compiled::<I>(Self::pack(problem)), else None)
+    fn prepare(level: Level, problem: &P, store: &mut Store<'_>) -> Option<Box<dyn Prepared>> {
+        at_level!(level, I => compiled::<I>(Self::pack(problem, store)), else None)
     }
 }

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use crate::{
-    Level, Prepared, Problem, Work, add, code_table, conv, linear_sums, max_pool, mul, pixel_conv,
-    pixel_table,
+    Level, Prepared, Problem, Store, Work, add, code_table, conv, linear_sums, max_pool, mul,
+    pixel_conv, pixel_table,
     problem::{Entry, KernelFor},
     rearrange, requant, sum_pool,
 };
@@ -66,8 +66,19 @@ impl Kernel {
     /// Packs weights and parameters; `None` where the kernel does not support the problem, is not compiled for the level, or the
     /// processor lacks it.
     pub fn prepare(&self, level: Level, problem: &Problem<'_>) -> Option<Box<dyn Prepared>> {
+        self.prepare_by(level, problem, &mut Store::packing())
+    }
+
+    /// As [`Kernel::prepare`], with packed weights that go through a store. What a store reads has been written for the same
+    /// problem, kernel and level.
+    pub fn prepare_by(
+        &self,
+        level: Level,
+        problem: &Problem<'_>,
+        store: &mut Store<'_>,
+    ) -> Option<Box<dyn Prepared>> {
         if self.levels.contains(&level) {
-            self.entry.prepare(level, problem)
+            self.entry.prepare(level, problem, store)
         } else {
             None
         }
@@ -96,7 +107,7 @@ macro_rules! kernels {
             levels: $levels,
             entry: Entry::$operation {
                 supports: |problem| <$algorithm as KernelFor<_>>::supports(problem),
-                prepare: |level, problem| <$algorithm as KernelFor<_>>::prepare(level, problem),
+                prepare: |level, problem, store| <$algorithm as KernelFor<_>>::prepare(level, problem, store),
                 work: |problem| <$algorithm as KernelFor<_>>::work(problem),
             },
         },)*]

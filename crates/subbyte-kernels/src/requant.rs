@@ -1,7 +1,7 @@
 //! Requantization as a step of its own, where it could not be part of the step that makes the sums.
 
 use crate::{
-    Finish, Job, KernelFor,
+    Finish, Job, KernelFor, Store,
     finish::Finisher,
     isa::{Algorithm, Isa},
     memory::{Split, view_mut},
@@ -25,7 +25,7 @@ pub(crate) struct Direct {
 }
 
 impl KernelFor<Requant<'_>> for Direct {
-    fn pack(requant: &Requant<'_>) -> Self {
+    fn pack(requant: &Requant<'_>, _: &mut Store<'_>) -> Self {
         Direct {
             pixels: requant.pixels,
             channels: requant.channels,

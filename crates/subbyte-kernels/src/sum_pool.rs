@@ -3,7 +3,7 @@
 use subbyte_num::CodeType;
 
 use crate::{
-    Extent, Finish, Job, KernelFor, Window,
+    Extent, Finish, Job, KernelFor, Store, Window,
     finish::Finisher,
     isa::{Algorithm, Isa},
     memory::{Split, view_mut},
@@ -48,7 +48,7 @@ pub(crate) struct Pool {
 }
 
 impl KernelFor<SumPool<'_>> for Pool {
-    fn pack(pool: &SumPool<'_>) -> Self {
+    fn pack(pool: &SumPool<'_>, _: &mut Store<'_>) -> Self {
         Pool {
             input: pool.input,
             output: pool.output(),

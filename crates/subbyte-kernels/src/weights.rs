@@ -1,7 +1,10 @@
-use alloc::vec::Vec;
-use core::ops::Deref;
+use alloc::{vec, vec::Vec};
+use core::ops::{Deref, RangeInclusive};
 
-use crate::conv::FewLevels;
+use crate::{
+    Store,
+    conv::{FewLevels, MAX_LEVELS},
+};
 
 /// The weight levels of a layer, `[out][inputs of an output]`, with what kernels ask of all of them before one is chosen, so that
 /// they are gone through once.
@@ -34,32 +37,97 @@ impl Sums {
     }
 }
 
+/// Levels that models have: products of two numbers of 16 bits.
+const LEVELS: RangeInclusive<i64> = -(1 << 30)..=1 << 30;
+
+/// The largest magnitude of sums that is told apart: more than sums of products of 32 bits can have.
+const MAX_SUM: i64 = 1 << 33;
+
+/// Where the summary of a layer, which begins with its range, has the number of distinct levels and then these; 0 where there are
+/// many.
+const FEW: usize = 2;
+
+/// Where it has the negative and the positive sum of every channel.
+const SUMS: usize = FEW + 1 + MAX_LEVELS;
+
+/// Finds what kernels ask of all weights.
+fn summarise(levels: &[i32], channels: usize, found: &mut [i64]) {
+    let own = levels.len() / channels;
+    assert!(own > 0 && own * channels == levels.len());
+    let (mut least, mut most) = (i32::MAX, i32::MIN);
+    let sums = found[SUMS..].as_chunks_mut::<2>().0;
+    for (sums, own) in sums.iter_mut().zip(levels.chunks_exact(own)) {
+        least = own.iter().fold(least, |least, &w| least.min(w));
+        most = own.iter().fold(most, |most, &w| most.max(w));
+        let total: i64 = own.iter().map(|&w| i64::from(w)).sum();
+        let magnitude: i64 = own.iter().map(|&w| i64::from(w.unsigned_abs())).sum();
+        let (negative, positive) = ((total - magnitude) / 2, (total + magnitude) / 2);
+        *sums = [negative.max(-MAX_SUM), positive.min(MAX_SUM)];
+    }
+    [found[0], found[1]] = [least.into(), most.into()];
+    if let Some(few) = FewLevels::among(levels, (least, most)) {
+        let few = few.levels();
+        found[FEW] = few.len() as i64;
+        for (to, &level) in found[FEW + 1..].iter_mut().zip(few) {
+            *to = level.into();
+        }
+    }
+}
+
+/// The distinct levels in a summary.
+fn few(found: &[i64]) -> &[i64] {
+    let count = found[FEW].clamp(0, MAX_LEVELS as i64) as usize;
+    &found[FEW + 1..][..count]
+}
+
+/// Whether weights can have such a summary.
+fn is_summary(found: &[i64]) -> bool {
+    let range = (found[0], found[1]);
+    let few = few(found);
+    let ends_fit = few.is_empty() || (few[0], few[few.len() - 1]) == range;
+    let (sums, _) = found[SUMS..].as_chunks::<2>();
+    LEVELS.contains(&range.0)
+        && (range.0..=*LEVELS.end()).contains(&range.1)
+        && found[FEW] == few.len() as i64
+        && few.is_sorted_by(|a, b| a < b)
+        && ends_fit
+        && sums.iter().all(|[negative, positive]| {
+            (-MAX_SUM..=0).contains(negative) && (0..=MAX_SUM).contains(positive)
+        })
+}
+
 impl WeightLevels {
     /// Takes the levels of a layer of `channels` output channels.
     ///
     /// # Panics
     /// If there are no levels, or not equally many for every channel.
     pub fn new(levels: Vec<i32>, channels: usize) -> Self {
-        let own = levels.len() / channels;
-        assert!(own > 0 && own * channels == levels.len());
-        let (mut least, mut most) = (i32::MAX, i32::MIN);
-        let sums = levels.chunks_exact(own).map(|own| {
-            least = own.iter().fold(least, |least, &w| least.min(w));
-            most = own.iter().fold(most, |most, &w| most.max(w));
-            let total: i64 = own.iter().map(|&w| i64::from(w)).sum();
-            let magnitude: i64 = own.iter().map(|&w| i64::from(w.unsigned_abs())).sum();
-            Sums {
-                negative: (total - magnitude) / 2,
-                positive: (total + magnitude) / 2,
-            }
+        Self::by(&mut Store::packing(), channels, || levels)
+    }
+
+    /// As [`WeightLevels::new`] with what is found of all weights through a store. Where that one reads, there are no levels, and
+    /// none is needed.
+    ///
+    /// # Panics
+    /// If there are no levels, or not equally many for every channel.
+    pub fn by(store: &mut Store<'_>, channels: usize, levels: impl FnOnce() -> Vec<i32>) -> Self {
+        let mut all = Vec::new();
+        let mut found = vec![0; SUMS + 2 * channels];
+        store.fill(&mut found, |found| {
+            all = levels();
+            summarise(&all, channels, found);
         });
-        let sums = sums.collect();
-        let range = (least, most);
+        store.check(&mut found, is_summary);
+        let range = (found[0] as i32, found[1] as i32);
+        let few: Vec<i32> = few(&found).iter().map(|&level| level as i32).collect();
+        let sums = found[SUMS..].as_chunks::<2>().0.iter();
         Self {
+            levels: all,
             range,
-            sums,
-            few: FewLevels::among(&levels, range),
-            levels,
+            sums: sums
+                .map(|&[negative, positive]| Sums { negative, positive })
+                .collect(),
+            few: FewLevels::among(&few, range),
         }
     }
 

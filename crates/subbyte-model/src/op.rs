@@ -27,7 +27,7 @@ pub struct Model {
 }
 
 /// Size of the input image and how larger or smaller images are brought to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Input {
     /// Colours of a pixel: 1 or 3 (red, green, blue).
     pub colours: usize,
@@ -41,7 +41,7 @@ pub struct Input {
 
 /// Preprocessing of images that do not have the input's size: the shorter side is resampled to `shorter_side`, then the centre
 /// of the input's size is cut out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Resize {
     /// Length of the shorter side after resampling, at least the input's longer side.
     pub shorter_side: usize,
@@ -50,7 +50,7 @@ pub struct Resize {
 }
 
 /// Filter of [`Resize`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resampling {
     /// Nearest pixel.
     Nearest,
@@ -75,7 +75,7 @@ pub struct TestVector {
 }
 
 /// One operation with its inputs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Node {
     /// Unique, for people and error messages.
     pub name: String,
@@ -86,7 +86,7 @@ pub struct Node {
 }
 
 /// The operations of the integer model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Op {
     /// The u8 image itself, `[height][width][colours]` in memory; read by [`Op::PixelTable`] only.
     Image,
@@ -155,7 +155,7 @@ pub enum Op {
 }
 
 /// The learned or fixed table in front of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PixelTable {
     /// Codes a colour value becomes (D).
     pub depth: usize,
@@ -168,7 +168,7 @@ pub struct PixelTable {
 }
 
 /// Two-dimensional convolution over levels: `sum = bias[o] + Σ weight level * input level`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Conv2d {
     /// `[out][kernel_h][kernel_w][in / groups]`.
     pub weights: Weights,
@@ -187,7 +187,7 @@ pub struct Conv2d {
 }
 
 /// What lies outside a tensor's borders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pad {
     /// This code.
     Code(u8),
@@ -196,7 +196,7 @@ pub enum Pad {
 }
 
 /// Fully connected layer: `sum = bias[o] + Σ weight level * input`, the input being levels or sums.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Linear {
     /// `[out][1][1][in]`.
     pub weights: Weights,
@@ -205,7 +205,7 @@ pub struct Linear {
 }
 
 /// Window of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Height and width.
     pub kernel: [usize; 2],
@@ -216,7 +216,7 @@ pub struct Window {
 }
 
 /// Sums -> codes, per channel.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Requant {
     /// For codes of 1 to 4 bits; see [`subbyte_num::count_thresholds`].
     Thresholds {

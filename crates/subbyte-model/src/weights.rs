@@ -5,7 +5,7 @@ use subbyte_num::Packed;
 /// Weights `[out][kernel_h][kernel_w][in]` as segments of output channels, in order.
 ///
 /// Uniform, bipolar, power-of-two, two-region and vector-scaled weights are all this one thing, integer from end to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Weights {
     /// Weights of one output channel: kernel height * kernel width * input channels.
     pub per_channel: usize,
@@ -14,7 +14,7 @@ pub struct Weights {
 }
 
 /// Output channels that share bits and codebook.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// Output channels.
     pub channels: usize,
@@ -27,7 +27,7 @@ pub struct Segment {
 }
 
 /// Factors that scale runs of consecutive weights of a channel: `level = codebook[code] * values[run]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Multipliers {
     /// Weights in a run; the last run of a channel may be shorter.
     pub length: usize,

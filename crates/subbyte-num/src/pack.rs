@@ -8,7 +8,7 @@ pub const fn packed_bytes(len: usize, bits: u8) -> usize {
 
 /// Codes at their real bit width: code `i` fills the bits `i * bits ..` of the byte string, lowest bit first, no gaps; the
 /// unused bits of the last byte are zero. The same bytes are held in memory and written to files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Packed {
     bits: u8,
     len: usize,

@@ -20,7 +20,7 @@ pub fn count_thresholds(acc: i32, thresholds: &[i32], descending: bool) -> u8 {
 ///
 /// Shifts are arithmetic and round down; the rounding halves are part of `bias` and `add`. The caller proves that
 /// `acc + bias` does not overflow; with the limits of [`MulShift::is_valid`] nothing else can.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MulShift {
     /// Added to the sum first.
     pub bias: i32,

@@ -6,7 +6,7 @@ use subbyte_model::NodeId;
 use super::{Draft, Planner};
 use crate::PlanError;
 
-pub(super) fn concat(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanError> {
+pub(super) fn concat(planner: &Planner<'_, '_>, id: NodeId) -> Result<Draft, PlanError> {
     let inputs = planner.node(id).inputs.iter();
     let parts: Vec<Part> = inputs
         .map(|&input| Part::Input(planner.extent(input).channels))
@@ -15,7 +15,7 @@ pub(super) fn concat(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanErr
 }
 
 pub(super) fn pad_channels(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     before: usize,
     after: usize,
@@ -30,7 +30,7 @@ pub(super) fn pad_channels(
     channels(planner, id, &parts)
 }
 
-fn channels(planner: &Planner<'_>, id: NodeId, parts: &[Part]) -> Result<Draft, PlanError> {
+fn channels(planner: &Planner<'_, '_>, id: NodeId, parts: &[Part]) -> Result<Draft, PlanError> {
     let problem = Channels {
         pixels: planner.extent(id).pixels(),
         parts,
@@ -39,7 +39,7 @@ fn channels(planner: &Planner<'_>, id: NodeId, parts: &[Part]) -> Result<Draft, 
 }
 
 pub(super) fn slice(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     start: [usize; 3],
     end: [usize; 3],
@@ -56,7 +56,7 @@ pub(super) fn slice(
 }
 
 /// Memory already has the channel slowest where there is one channel or one pixel.
-pub(super) fn flatten(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanError> {
+pub(super) fn flatten(planner: &Planner<'_, '_>, id: NodeId) -> Result<Draft, PlanError> {
     let input = planner.extent(planner.input(id, 0));
     if input.channels == 1 || input.pixels() == 1 {
         return Ok(planner.another_name(id));
@@ -65,7 +65,7 @@ pub(super) fn flatten(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanEr
 }
 
 pub(super) fn upsample(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     factor: [usize; 2],
 ) -> Result<Draft, PlanError> {

@@ -1,12 +1,16 @@
 use subbyte_kernels::{Conv, Finish, Problem, WeightLevels, Window};
 use subbyte_model::{Conv2d, NodeId, Pad};
 
-use super::{Draft, Planner, weights};
+use super::{Draft, Planner};
 use crate::PlanError;
 
 /// A convolution, with the requantization behind it.
-pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Conv2d) -> Result<Draft, PlanError> {
-    let weights = weights(&op.weights);
+pub(super) fn draft(
+    planner: &Planner<'_, '_>,
+    id: NodeId,
+    op: &Conv2d,
+) -> Result<Draft, PlanError> {
+    let weights = planner.weights(&op.weights);
     let (nodes, finish) = planner.finish(id);
     let conv = Conv {
         finish,
@@ -17,7 +21,7 @@ pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Conv2d) -> Result<Dr
 
 /// The convolution of node `id` making sums.
 pub(super) fn problem<'a>(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     op: &'a Conv2d,
     weights: &'a WeightLevels,

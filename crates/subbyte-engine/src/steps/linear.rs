@@ -1,12 +1,16 @@
 use subbyte_kernels::{Conv, LinearSums, Problem, SumPool};
 use subbyte_model::{Kind, Linear, NodeId};
 
-use super::{Draft, Planner, weights};
+use super::{Draft, Planner};
 use crate::PlanError;
 
 /// A fully connected layer, with the requantization behind it. Over codes it is a convolution of one pixel.
-pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Linear) -> Result<Draft, PlanError> {
-    let weights = weights(&op.weights);
+pub(super) fn draft(
+    planner: &Planner<'_, '_>,
+    id: NodeId,
+    op: &Linear,
+) -> Result<Draft, PlanError> {
+    let weights = planner.weights(&op.weights);
     let (nodes, finish) = planner.finish(id);
     let input = planner.input(id, 0);
     let extent = planner.extent(input);

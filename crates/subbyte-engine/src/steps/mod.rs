@@ -9,8 +9,11 @@ mod pool;
 mod requant;
 
 use alloc::{boxed::Box, vec, vec::Vec};
+use core::cell::RefCell;
 
-use subbyte_kernels::{Extent, Finish, Innermost, Level, Prepared, Problem, WeightLevels, choose};
+use subbyte_kernels::{
+    Extent, Finish, Innermost, Level, Prepared, Problem, Store, WeightLevels, choose,
+};
 use subbyte_model::{CodeType, Model, Node, NodeId, Op, Requant, Tensor, Weights};
 
 use crate::{PlanError, Step, StepKernel, layout::bytes};
@@ -87,6 +90,7 @@ pub(crate) fn draft(
     tensors: &[Tensor],
     level: Level,
     fuse: bool,
+    store: &mut Store<'_>,
 ) -> Result<Vec<Draft>, PlanError> {
     let mut readers = vec![Vec::new(); model.nodes.len()];
     for (id, node) in model.nodes.iter().enumerate() {
@@ -100,6 +104,7 @@ pub(crate) fn draft(
         level,
         fuse,
         readers,
+        store: RefCell::new(store),
     };
     let mut covered = vec![false; model.nodes.len()];
     let mut drafts = Vec::new();
@@ -116,16 +121,18 @@ pub(crate) fn draft(
 }
 
 /// A model that is being planned.
-struct Planner<'m> {
+struct Planner<'m, 's> {
     model: &'m Model,
     tensors: &'m [Tensor],
     level: Level,
     fuse: bool,
     /// For every node the nodes that read it.
     readers: Vec<Vec<NodeId>>,
+    /// Where packed weights come from.
+    store: RefCell<&'m mut Store<'s>>,
 }
 
-impl<'m> Planner<'m> {
+impl<'m> Planner<'m, '_> {
     /// The step that begins with node `id`; none for the image.
     fn draft(&self, id: NodeId) -> Result<Option<Draft>, PlanError> {
         let draft = match &self.node(id).op {
@@ -201,6 +208,12 @@ impl<'m> Planner<'m> {
         (vec![id], Finish::Sums)
     }
 
+    /// The model's weights in the kernels' words.
+    fn weights(&self, weights: &Weights) -> WeightLevels {
+        let store = &mut self.store.borrow_mut();
+        WeightLevels::by(store, weights.channels(), || weights.levels())
+    }
+
     /// A step that covers `nodes`, reads the inputs of the first one and solves `problem`.
     fn step(&self, nodes: Vec<NodeId>, problem: &Problem<'_>) -> Result<Draft, PlanError> {
         let first = nodes[0];
@@ -214,8 +227,10 @@ impl<'m> Planner<'m> {
     /// As [`Planner::step`], where a kernel for the problem exists.
     fn solve(&self, nodes: Vec<NodeId>, problem: &Problem<'_>) -> Option<Draft> {
         let (kernel, level) = choose(problem, self.level)?;
+        let mut store = self.store.borrow_mut();
+        store.expect(kernel.name());
         let chosen = Chosen {
-            prepared: kernel.prepare(level, problem)?,
+            prepared: kernel.prepare_by(level, problem, &mut store)?,
             kernel: StepKernel {
                 name: kernel.name(),
                 level,
@@ -244,11 +259,6 @@ impl<'m> Planner<'m> {
             output_bytes: 0,
         }
     }
-}
-
-/// The model's weights in the kernels' words.
-fn weights(weights: &Weights) -> WeightLevels {
-    WeightLevels::new(weights.levels(), weights.channels())
 }
 
 /// The model's requantization in the kernels' words.

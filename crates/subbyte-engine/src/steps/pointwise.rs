@@ -4,7 +4,11 @@ use subbyte_model::{CodeType, NodeId};
 use super::{Draft, Planner};
 use crate::PlanError;
 
-pub(super) fn add(planner: &Planner<'_>, id: NodeId, code: CodeType) -> Result<Draft, PlanError> {
+pub(super) fn add(
+    planner: &Planner<'_, '_>,
+    id: NodeId,
+    code: CodeType,
+) -> Result<Draft, PlanError> {
     let problem = Add {
         elements: planner.extent(id).elements(),
         left: planner.code(planner.input(id, 0)),
@@ -15,7 +19,7 @@ pub(super) fn add(planner: &Planner<'_>, id: NodeId, code: CodeType) -> Result<D
 }
 
 /// A product, with the requantization behind it.
-pub(super) fn mul(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanError> {
+pub(super) fn mul(planner: &Planner<'_, '_>, id: NodeId) -> Result<Draft, PlanError> {
     let (left, right) = (planner.input(id, 0), planner.input(id, 1));
     let (nodes, finish) = planner.finish(id);
     let problem = Mul {
@@ -29,7 +33,7 @@ pub(super) fn mul(planner: &Planner<'_>, id: NodeId) -> Result<Draft, PlanError>
 }
 
 pub(super) fn code_table(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     table: &[u8],
 ) -> Result<Draft, PlanError> {

@@ -13,7 +13,7 @@ fn window(window: &PoolWindow) -> Window {
 }
 
 pub(super) fn max(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     over: &PoolWindow,
 ) -> Result<Draft, PlanError> {
@@ -26,7 +26,7 @@ pub(super) fn max(
 
 /// An average pool over a window or, without one, over the whole image; with the requantization behind it.
 pub(super) fn average(
-    planner: &Planner<'_>,
+    planner: &Planner<'_, '_>,
     id: NodeId,
     over: Option<&PoolWindow>,
 ) -> Result<Draft, PlanError> {

@@ -5,7 +5,7 @@ use super::{Draft, Planner, finish};
 use crate::PlanError;
 
 /// A requantization on its own, of sums that others read too.
-pub(super) fn draft(planner: &Planner<'_>, id: NodeId, op: &Op) -> Result<Draft, PlanError> {
+pub(super) fn draft(planner: &Planner<'_, '_>, id: NodeId, op: &Op) -> Result<Draft, PlanError> {
     let extent = planner.extent(id);
     let problem = Requant {
         pixels: extent.pixels(),

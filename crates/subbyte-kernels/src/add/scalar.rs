@@ -2,13 +2,13 @@
 
 use super::Add;
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
 
 impl KernelFor<Add> for Add {
-    fn pack(add: &Add) -> Self {
+    fn pack(add: &Add, _: &mut Store<'_>) -> Self {
         *add
     }
 }

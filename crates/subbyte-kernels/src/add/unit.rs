@@ -2,7 +2,7 @@
 
 use super::Add;
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -24,7 +24,7 @@ impl KernelFor<Add> for Unit {
         [add.left, add.right, add.code].iter().all(|c| c.step == 1) && offset(add).abs() < 1 << 14
     }
 
-    fn pack(add: &Add) -> Self {
+    fn pack(add: &Add, _: &mut Store<'_>) -> Self {
         Unit {
             elements: add.elements,
             offset: offset(add) as i16,

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, rows::Rows};
 use crate::{
-    Extent, Job, KernelFor, Window, Work,
+    Extent, Job, KernelFor, Store, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, Split, view_mut},
@@ -39,17 +39,22 @@ impl KernelFor<Conv<'_>> for Depthwise {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let (taps, vectors) = (conv.window.taps(), conv.channels.div_ceil(LANES));
         let mut weights = vec![[0; LANES]; taps * vectors];
         let mut bias = vec![[0; LANES]; vectors];
         for channel in 0..conv.channels {
             let (vector, lane) = (channel / LANES, channel % LANES);
             bias[vector][lane] = conv.bias(channel);
-            for tap in 0..taps {
-                weights[vector * taps + tap][lane] = conv.weights[channel * taps + tap] as i16;
-            }
         }
+        store.fill(&mut weights, |weights| {
+            for channel in 0..conv.channels {
+                let (vector, lane) = (channel / LANES, channel % LANES);
+                for tap in 0..taps {
+                    weights[vector * taps + tap][lane] = conv.weights[channel * taps + tap] as i16;
+                }
+            }
+        });
         Depthwise {
             output: conv.output(),
             window: conv.window,

@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Conv, rows::Rows};
 use crate::{
-    Extent, Job, KernelFor, Mix, Window, Work,
+    Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, Split, view_mut},
@@ -55,7 +55,7 @@ impl KernelFor<Conv<'_>> for Dot {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let output = conv.output();
         let [kernel_h, kernel_w] = conv.window.kernel;
         let (group_inputs, group_outputs) = (conv.group_inputs(), conv.channels / conv.groups);
@@ -70,14 +70,20 @@ impl KernelFor<Conv<'_>> for Dot {
             let (group, within) = (channel / group_outputs, channel % group_outputs);
             let (panel, lane) = (group * panels + within / LANES, within % LANES);
             bias[panel][lane] = conv.bias(channel);
-            for ky in 0..kernel_h {
-                let from = &conv.weights[(channel * kernel_h + ky) * run..][..run];
-                let to = &mut weights[(panel * kernel_h + ky) * pairs..][..pairs];
-                for (tap, &weight) in from.iter().enumerate() {
-                    to[tap / 2][2 * lane + tap % 2] = weight as i16;
+        }
+        store.fill(&mut weights, |weights| {
+            for channel in 0..conv.channels {
+                let (group, within) = (channel / group_outputs, channel % group_outputs);
+                let (panel, lane) = (group * panels + within / LANES, within % LANES);
+                for ky in 0..kernel_h {
+                    let from = &conv.weights[(channel * kernel_h + ky) * run..][..run];
+                    let to = &mut weights[(panel * kernel_h + ky) * pairs..][..pairs];
+                    for (tap, &weight) in from.iter().enumerate() {
+                        to[tap / 2][2 * lane + tap % 2] = weight as i16;
+                    }
                 }
             }
-        }
+        });
         Dot {
             output,
             window: conv.window,

@@ -3,7 +3,7 @@ use core::ops::Range;
 
 use super::{Conv, lowbit::Terms};
 use crate::{
-    Extent, Job, KernelFor, Mix, Window, Work,
+    Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Aligned, Block, Split, view_mut},
@@ -79,7 +79,7 @@ impl KernelFor<Conv<'_>> for Dot8 {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let output = conv.output();
         let [kernel_h, kernel_w] = conv.window.kernel;
         let run = kernel_w * conv.input.channels;
@@ -89,18 +89,23 @@ impl KernelFor<Conv<'_>> for Dot8 {
         let mut constants = vec![[0; LANES]; panels];
         let largest = largest(conv).expect("supported");
         let (step, offset) = (i32::from(conv.code.step), i32::from(conv.code.offset));
-        let own = conv.weights.chunks_exact(kernel_h * run);
-        for (channel, own) in own.enumerate() {
+        for (channel, sums) in conv.weights.sums().iter().enumerate() {
             let (panel, lane) = (channel / LANES, channel % LANES);
-            let total = conv.weights.sums()[channel].total() as i32;
+            let total = sums.total() as i32;
             constants[panel][lane] = conv.bias(channel).wrapping_add(offset.wrapping_mul(total));
-            for (ky, from) in own.chunks_exact(run).enumerate() {
-                let to = &mut weights[(panel * kernel_h + ky) * fours..][..fours];
-                for (tap, &weight) in from.iter().enumerate() {
-                    to[tap / 4].0[4 * lane + tap % 4] = (weight * step) as i8;
+        }
+        store.fill(&mut weights, |weights| {
+            let own = conv.weights.chunks_exact(kernel_h * run);
+            for (channel, own) in own.enumerate() {
+                let (panel, lane) = (channel / LANES, channel % LANES);
+                for (ky, from) in own.chunks_exact(run).enumerate() {
+                    let to = &mut weights[(panel * kernel_h + ky) * fours..][..fours];
+                    for (tap, &weight) in from.iter().enumerate() {
+                        to[tap / 4].0[4 * lane + tap % 4] = (weight * step) as i8;
+                    }
                 }
             }
-        }
+        });
         Dot8 {
             input: conv.input,
             output,

@@ -10,7 +10,7 @@ mod scalar;
 pub(crate) use depthwise::Depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use dot8::Dot8;
-pub(crate) use lowbit::{LowBit, Pixels, Popcount, Table, Weights as FewLevels};
+pub(crate) use lowbit::{LowBit, MAX_LEVELS, Pixels, Popcount, Table, Weights as FewLevels};
 pub(crate) use rows::Rows;
 pub(crate) use scalar::Scalar;
 

@@ -1,10 +1,10 @@
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 
 use subbyte_num::CodeType;
 
 use super::Conv;
 use crate::{
-    Extent, Job, KernelFor, Window, Work,
+    Extent, Job, KernelFor, Store, Window, Work,
     finish::Finisher,
     isa::{Algorithm, Isa},
     memory::{Split, view_mut},
@@ -36,7 +36,9 @@ impl KernelFor<Conv<'_>> for Scalar {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
+        let mut weights = vec![0; conv.channels * conv.channel_weights()];
+        store.fill(&mut weights, |to| to.copy_from_slice(conv.weights));
         Scalar {
             input: conv.input,
             output: conv.output(),
@@ -45,7 +47,7 @@ impl KernelFor<Conv<'_>> for Scalar {
             group_outputs: conv.channels / conv.groups,
             code: conv.code,
             pad: conv.pad,
-            weights: conv.weights.to_vec(),
+            weights,
             bias: (0..conv.channels).map(|c| conv.bias(c)).collect(),
             finisher: Finisher::new(&conv.finish, conv.channels),
         }

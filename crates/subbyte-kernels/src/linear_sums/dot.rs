@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::LinearSums;
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::{Block, view_mut},
@@ -26,7 +26,7 @@ impl KernelFor<LinearSums<'_>> for Dot {
         fits(linear.range.0) && fits(linear.range.1) && linear.weights.fit_16_bits()
     }
 
-    fn pack(linear: &LinearSums<'_>) -> Self {
+    fn pack(linear: &LinearSums<'_>, store: &mut Store<'_>) -> Self {
         let panels = linear.channels.div_ceil(LANES);
         let pairs = linear.features.div_ceil(2);
         let mut weights = vec![[0; 2 * LANES]; panels * pairs];
@@ -34,11 +34,16 @@ impl KernelFor<LinearSums<'_>> for Dot {
         for channel in 0..linear.channels {
             let (panel, lane) = (channel / LANES, channel % LANES);
             bias[panel][lane] = linear.bias(channel);
-            let own = &linear.weights[channel * linear.features..][..linear.features];
-            for (i, &weight) in own.iter().enumerate() {
-                weights[panel * pairs + i / 2][2 * lane + i % 2] = weight as i16;
-            }
         }
+        store.fill(&mut weights, |weights| {
+            for channel in 0..linear.channels {
+                let (panel, lane) = (channel / LANES, channel % LANES);
+                let own = &linear.weights[channel * linear.features..][..linear.features];
+                for (i, &weight) in own.iter().enumerate() {
+                    weights[panel * pairs + i / 2][2 * lane + i % 2] = weight as i16;
+                }
+            }
+        });
         Dot {
             features: linear.features,
             pairs,

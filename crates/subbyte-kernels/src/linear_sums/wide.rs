@@ -2,7 +2,7 @@ use alloc::{vec, vec::Vec};
 
 use super::LinearSums;
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
     memory::view_mut,
@@ -18,18 +18,23 @@ pub(crate) struct Wide {
 }
 
 impl KernelFor<LinearSums<'_>> for Wide {
-    fn pack(linear: &LinearSums<'_>) -> Self {
+    fn pack(linear: &LinearSums<'_>, store: &mut Store<'_>) -> Self {
         let panels = linear.channels.div_ceil(LANES);
         let mut weights = vec![[0; LANES]; panels * linear.features];
         let mut bias = vec![[0; LANES]; panels];
         for channel in 0..linear.channels {
             let (panel, lane) = (channel / LANES, channel % LANES);
             bias[panel][lane] = linear.bias(channel);
-            let own = &linear.weights[channel * linear.features..][..linear.features];
-            for (to, &weight) in weights[panel * linear.features..].iter_mut().zip(own) {
-                to[lane] = weight;
-            }
         }
+        store.fill(&mut weights, |weights| {
+            for channel in 0..linear.channels {
+                let (panel, lane) = (channel / LANES, channel % LANES);
+                let own = &linear.weights[channel * linear.features..][..linear.features];
+                for (to, &weight) in weights[panel * linear.features..].iter_mut().zip(own) {
+                    to[lane] = weight;
+                }
+            }
+        });
         Wide {
             features: linear.features,
             weights,

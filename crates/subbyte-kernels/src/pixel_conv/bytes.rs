@@ -6,7 +6,7 @@
 
 use super::{PADDING, PixelConv};
 use crate::{
-    Conv, Extent, Job, KernelFor, Mix, Window, Work,
+    Conv, Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
     memory::{Block, Split, view, view_mut},
@@ -68,7 +68,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
         }
     }
 
-    fn pack(problem: &PixelConv<'_>) -> Self {
+    fn pack(problem: &PixelConv<'_>, store: &mut Store<'_>) -> Self {
         let fold = problem.fold.expect("supported");
         let conv = &problem.conv;
         let [kernel_h, kernel_w] = conv.window.kernel;
@@ -79,15 +79,17 @@ impl KernelFor<PixelConv<'_>> for Bytes {
         let panel = kernel_h * run;
         let panels = conv.channels.div_ceil(BYTES);
         let mut tables = Block::zeros(Block::covering(panels * panel * table_bytes));
-        let bytes = view_mut::<u8>(&mut tables);
-        let channels = fold.values.chunks_exact(panel * fold.entries);
-        for (channel, values) in channels.enumerate() {
-            let first = channel / BYTES * panel * table_bytes + channel % entry;
-            for (i, &value) in values.iter().enumerate() {
-                bytes[first + i * entry] = (value / fold.unit) as u8;
+        store.fill(&mut tables, |tables| {
+            let bytes = view_mut::<u8>(tables);
+            let channels = fold.values.chunks_exact(panel * fold.entries);
+            for (channel, values) in channels.enumerate() {
+                let first = channel / BYTES * panel * table_bytes + channel % entry;
+                for (i, &value) in values.iter().enumerate() {
+                    bytes[first + i * entry] = (value / fold.unit) as u8;
+                }
             }
-        }
-        let depth = fold.depth(run, MAX_DEPTH);
+        });
+        let depth = store.number(1..=MAX_DEPTH, || fold.depth(run, MAX_DEPTH));
         let pitch = pitch(problem.table.input, &conv.window);
         let stride = conv.window.stride[1];
         let colours = problem.table.input.channels;

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use super::{PADDING, PixelConv, fold::Fold};
 use crate::{
-    Extent, Job, KernelFor, Mix, Work,
+    Extent, Job, KernelFor, Mix, Store, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
@@ -74,7 +74,7 @@ impl KernelFor<PixelConv<'_>> for Few {
         }
     }
 
-    fn pack(problem: &PixelConv<'_>) -> Self {
+    fn pack(problem: &PixelConv<'_>, store: &mut Store<'_>) -> Self {
         let fold = problem.fold.expect("supported");
         let (conv, input) = (&problem.conv, problem.table.input);
         let (taps, colours) = (conv.window.taps(), input.channels);
@@ -87,15 +87,17 @@ impl KernelFor<PixelConv<'_>> for Few {
         };
         let count = conv.channels.next_multiple_of(TILE) * steps;
         let mut tables = alloc::vec![Aligned([0; ENTRIES]); count];
-        let channels = fold.values.chunks_exact(steps * fold.entries);
-        for (channel, values) in channels.enumerate() {
-            for (step, values) in values.chunks_exact(fold.entries).enumerate() {
-                let at = (channel / TILE * steps + step) * TILE + channel % TILE;
-                for (entry, &value) in tables[at].0.iter_mut().zip(values) {
-                    *entry = (value / fold.unit) as u8;
+        store.fill(&mut tables, |tables| {
+            let channels = fold.values.chunks_exact(steps * fold.entries);
+            for (channel, values) in channels.enumerate() {
+                for (step, values) in values.chunks_exact(fold.entries).enumerate() {
+                    let at = (channel / TILE * steps + step) * TILE + channel % TILE;
+                    for (entry, &value) in tables[at].0.iter_mut().zip(values) {
+                        *entry = (value / fold.unit) as u8;
+                    }
                 }
             }
-        }
+        });
         let [top, left, ..] = conv.window.padding;
         Few {
             input,
@@ -109,7 +111,7 @@ impl KernelFor<PixelConv<'_>> for Few {
             planes: Planes {
                 output: conv.output(),
                 kernel_h,
-                depth: fold.depth(steps, steps),
+                depth: store.number(1..=steps, || fold.depth(steps, steps)),
                 offsets: (0..steps).map(offset).collect(),
                 unit: fold.unit as i16,
                 middle: fold.middle(),

@@ -3,7 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use super::PADDING;
-use crate::{Conv, PixelTable};
+use crate::{Conv, PixelTable, Store};
 
 /// What the tables are made of.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Fold {
     pub(super) classes: Vec<[u16; PADDING + 1]>,
     /// Entries of a colour under a tap: the most classes that a colour has.
     pub(super) entries: usize,
-    /// `[channels][taps][colours][entries]`, the smallest of each table taken away.
+    /// `[channels][taps][colours][entries]`, the smallest of each table taken away; nothing where a store has the packed ones.
     pub(super) values: Vec<i32>,
     /// What all values have in common.
     pub(super) unit: i32,
@@ -25,11 +25,15 @@ pub struct Fold {
 impl Fold {
     /// `None` where entries do not fit a byte or sums 16 bits.
     pub fn of(table: &PixelTable<'_>, conv: &Conv<'_>) -> Option<Self> {
-        let (taps, colours) = (conv.window.taps(), table.input.channels);
+        Self::by(&mut Store::packing(), table, conv)
+    }
+
+    /// As [`Fold::of`] with what is found of all weights through a store.
+    pub fn by(store: &mut Store<'_>, table: &PixelTable<'_>, conv: &Conv<'_>) -> Option<Self> {
         let mut classes = Vec::new();
         // Of each colour, the levels of every class.
         let mut levels = Vec::new();
-        for colour in 0..colours {
+        for colour in 0..table.input.channels {
             let (own, firsts) = classify(table, conv, colour);
             classes.push(own);
             let own = firsts.iter().map(|&first| match u8::try_from(first) {
@@ -42,48 +46,30 @@ impl Fold {
             levels.push(own.collect::<Vec<Vec<i32>>>());
         }
         let entries = levels.iter().map(Vec::len).max()?;
-        let mut values = Vec::with_capacity(conv.channels * taps * colours * entries);
-        let mut constants = Vec::with_capacity(conv.channels);
-        let (mut unit, mut largest, mut highest) = (0, 0, 0i64);
-        let mut weights = conv.weights.chunks_exact(table.depth);
-        for channel in 0..conv.channels {
-            let (mut constant, mut high) = (i64::from(conv.bias(channel)), 0);
-            for _ in 0..taps {
-                for (levels, weights) in levels.iter().zip(&mut weights) {
-                    let start = values.len();
-                    let products = |levels: &Vec<i32>| -> i32 {
-                        levels.iter().zip(weights).map(|(level, w)| level * w).sum()
-                    };
-                    values.extend(levels.iter().map(products));
-                    let least = values[start..].iter().copied().min()?;
-                    constant += i64::from(least);
-                    let mut most = 0;
-                    for value in &mut values[start..] {
-                        *value -= least;
-                        most = most.max(*value);
-                        if unit != 1 {
-                            unit = greatest_common_divisor(unit, *value);
-                        }
-                    }
-                    values.resize(start + entries, 0);
-                    largest = largest.max(most);
-                    high += i64::from(most);
-                }
+        let mut values = Vec::new();
+        let mut found = vec![0; 3 + conv.channels];
+        store.fill(&mut found, |found| {
+            let [fits, unit, highest, constants @ ..] = found else {
+                return;
+            };
+            [*fits, *unit, *highest] = tables(&levels, entries, conv, &mut values, constants);
+        });
+        store.check(&mut found, |found| match found[0] {
+            0 => true,
+            1 => {
+                let unit = i32::try_from(found[1]).is_ok_and(|unit| unit > 0);
+                unit && (0..i64::from(u16::MAX) - 1).contains(&found[2])
             }
-            highest = highest.max(high);
-            constants.push(constant);
-        }
-        let unit = unit.max(1);
-        let middle = highest / 2;
-        // One value below the lowest sum stays free, so that a threshold can be there.
-        let fits = largest / unit <= i32::from(u8::MAX) && highest < i64::from(u16::MAX) - 1;
-        fits.then(|| Self {
+            _ => false,
+        });
+        let [fits, unit, highest] = [found[0], found[1], found[2]];
+        (fits == 1).then(|| Self {
             classes,
             entries,
             values,
-            unit,
+            unit: unit as i32,
             highest: highest as i32,
-            constants: constants.iter().map(|c| (c + middle) as i32).collect(),
+            constants: found[3..].iter().map(|&c| c as i32).collect(),
         })
     }
 
@@ -104,6 +90,55 @@ impl Fold {
         };
         (1..=most).rev().find(fits).unwrap_or(1)
     }
+}
+
+/// Makes the tables of all output channels, `levels` of every class of a colour times weights, and what was taken away of each.
+/// Gives 1 where entries fit a byte and sums 16 bits, what all values have in common, and the largest sum.
+fn tables(
+    levels: &[Vec<Vec<i32>>],
+    entries: usize,
+    conv: &Conv<'_>,
+    values: &mut Vec<i32>,
+    constants: &mut [i64],
+) -> [i64; 3] {
+    let depth = conv.input.channels / levels.len();
+    values.reserve(conv.channels * conv.window.taps() * levels.len() * entries);
+    let (mut unit, mut largest, mut highest) = (0, 0, 0i64);
+    let mut weights = conv.weights.chunks_exact(depth);
+    for (channel, constant) in constants.iter_mut().enumerate() {
+        *constant = conv.bias(channel).into();
+        let mut high = 0;
+        for _ in 0..conv.window.taps() {
+            for (levels, weights) in levels.iter().zip(&mut weights) {
+                let start = values.len();
+                let products = |levels: &Vec<i32>| -> i32 {
+                    levels.iter().zip(weights).map(|(level, w)| level * w).sum()
+                };
+                values.extend(levels.iter().map(products));
+                let least = values[start..].iter().copied().min().unwrap_or(0);
+                *constant += i64::from(least);
+                let mut most = 0;
+                for value in &mut values[start..] {
+                    *value -= least;
+                    most = most.max(*value);
+                    if unit != 1 {
+                        unit = greatest_common_divisor(unit, *value);
+                    }
+                }
+                values.resize(start + entries, 0);
+                largest = largest.max(most);
+                high += i64::from(most);
+            }
+        }
+        highest = highest.max(high);
+    }
+    let (unit, middle) = (unit.max(1), highest / 2);
+    constants
+        .iter_mut()
+        .for_each(|constant| *constant += middle);
+    // One value below the lowest sum stays free, so that a threshold can be there.
+    let fits = largest / unit <= i32::from(u8::MAX) && highest < i64::from(u16::MAX) - 1;
+    [fits.into(), unit.into(), highest]
 }
 
 /// The class of every value of a colour and of padding, and a value of each class.

@@ -6,7 +6,7 @@ use subbyte_num::CodeType;
 
 use super::{PADDING, PixelConv};
 use crate::{
-    Conv, Extent, Job, KernelFor, Window,
+    Conv, Extent, Job, KernelFor, Store, Window,
     conv::Rows,
     finish::Finisher,
     isa::{Algorithm, Isa, LANES},
@@ -82,7 +82,7 @@ impl KernelFor<PixelConv<'_>> for Words {
             && problem.table_len() * size_of::<[i16; LANES]>() <= MAX_TABLE_BYTES
     }
 
-    fn pack(problem: &PixelConv<'_>) -> Self {
+    fn pack(problem: &PixelConv<'_>, store: &mut Store<'_>) -> Self {
         let conv = &problem.conv;
         let (taps, colours) = (conv.window.taps(), problem.table.input.channels);
         let mut tables = vec![[0; LANES]; problem.table_len()];
@@ -90,13 +90,20 @@ impl KernelFor<PixelConv<'_>> for Words {
         for channel in 0..conv.channels {
             let (panel, lane) = (channel / LANES, channel % LANES);
             bias[panel][lane] = conv.bias(channel);
-            let own = &mut tables[panel * taps * colours * ENTRIES..][..taps * colours * ENTRIES];
-            for (i, table) in own.chunks_exact_mut(ENTRIES).enumerate() {
-                for (value, entry) in table.iter_mut().enumerate() {
-                    entry[lane] = problem.entry(channel, i / colours, i % colours, value) as i16;
+        }
+        store.fill(&mut tables, |tables| {
+            for channel in 0..conv.channels {
+                let (panel, lane) = (channel / LANES, channel % LANES);
+                let own =
+                    &mut tables[panel * taps * colours * ENTRIES..][..taps * colours * ENTRIES];
+                for (i, table) in own.chunks_exact_mut(ENTRIES).enumerate() {
+                    for (value, entry) in table.iter_mut().enumerate() {
+                        entry[lane] =
+                            problem.entry(channel, i / colours, i % colours, value) as i16;
+                    }
                 }
             }
-        }
+        });
         Words {
             output: conv.output(),
             window: conv.window,

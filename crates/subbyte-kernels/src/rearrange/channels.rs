@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Job, KernelFor,
+    Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -47,7 +47,7 @@ pub(crate) struct Copy {
 }
 
 impl KernelFor<Channels<'_>> for Copy {
-    fn pack(problem: &Channels<'_>) -> Self {
+    fn pack(problem: &Channels<'_>, _: &mut Store<'_>) -> Self {
         Copy {
             pixels: problem.pixels,
             channels: problem.channels(),

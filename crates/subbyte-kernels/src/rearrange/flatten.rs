@@ -1,5 +1,5 @@
 use crate::{
-    Extent, Job, KernelFor,
+    Extent, Job, KernelFor, Store,
     isa::{Algorithm, Isa},
 };
 
@@ -11,7 +11,7 @@ pub struct Flatten {
 }
 
 impl KernelFor<Flatten> for Flatten {
-    fn pack(flatten: &Flatten) -> Self {
+    fn pack(flatten: &Flatten, _: &mut Store<'_>) -> Self {
         *flatten
     }
 }

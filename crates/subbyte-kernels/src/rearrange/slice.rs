@@ -1,5 +1,5 @@
 use crate::{
-    Extent, Job, KernelFor,
+    Extent, Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -26,7 +26,7 @@ impl Slice {
 }
 
 impl KernelFor<Slice> for Slice {
-    fn pack(slice: &Slice) -> Self {
+    fn pack(slice: &Slice, _: &mut Store<'_>) -> Self {
         *slice
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Extent, Job, KernelFor,
+    Extent, Job, KernelFor, Store,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -25,7 +25,7 @@ impl Upsample {
 }
 
 impl KernelFor<Upsample> for Upsample {
-    fn pack(upsample: &Upsample) -> Self {
+    fn pack(upsample: &Upsample, _: &mut Store<'_>) -> Self {
         *upsample
     }
 }

@@ -22,14 +22,14 @@ pub(crate) use pixels::Pixels;
 pub(crate) use popcount::Popcount;
 pub(crate) use table::Table;
 pub(crate) use terms::Terms;
-pub(crate) use weights::Weights;
+pub(crate) use weights::{MAX_LEVELS, Weights};
 
 use core::ops::Range;
 
 use self::rows::{Rows, Scratch};
 use super::Conv;
 use crate::{
-    Extent, Job, KernelFor, Mix, Window, Work,
+    Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Narrow,
     isa::{Algorithm, BYTES, Isa},
     memory::Split,
@@ -55,7 +55,7 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     }
 
     /// Packs the weights.
-    fn pack(conv: &Conv<'_>, weights: &Weights) -> Self;
+    fn pack(conv: &Conv<'_>, weights: &Weights, store: &mut Store<'_>) -> Self;
 
     /// Bytes of a packed row of input pixels.
     fn row_bytes(&self) -> usize;
@@ -132,10 +132,10 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
         let terms = Terms::of(conv, weights).expect("supported");
-        let family = F::pack(conv, weights);
+        let family = F::pack(conv, weights, store);
         let output = conv.output();
         let strip = STRIP_PIXELS.div_ceil(output.width).min(output.height);
         let slots = (strip - 1) * conv.window.stride[0] + conv.window.kernel[0];

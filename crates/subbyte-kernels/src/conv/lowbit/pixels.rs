@@ -10,7 +10,7 @@ use subbyte_num::CodeType;
 
 use super::{FINISH, planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
 use crate::{
-    Conv, Extent, Job, KernelFor, Mix, Work,
+    Conv, Extent, Job, KernelFor, Mix, Store, Work,
     finish::Lanes,
     isa::{Algorithm, BYTES, Isa},
     memory::{Aligned, Block, Split, view_mut},
@@ -169,7 +169,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         }
     }
 
-    fn pack(conv: &Conv<'_>) -> Self {
+    fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
         let tables = Products::new(conv, weights, ROW.ilog2()).expect("supported");
         let Constants {
@@ -192,21 +192,23 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         let base = |group: usize| if slots(group) == slots(0) { 0 } else { LACKING };
         let bits = weights.bits();
         let mut packed = vec![[0; TILE]; conv.channels.div_ceil(TILE) * steps];
-        for output in 0..conv.channels {
-            let own = &mut packed[output / TILE * steps..][..steps];
-            for tap in 0..taps {
-                let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                let own = &mut own[tap * groups..][..groups];
-                for (group, to) in own.iter_mut().enumerate() {
-                    to[output % TILE] = base(group) as u8;
-                }
-                for (slot, from) in from.chunks(groups).enumerate() {
-                    for (to, &weight) in own.iter_mut().zip(from) {
-                        to[output % TILE] |= weights.index(weight) << (slot as u32 * bits);
+        store.fill(&mut packed, |packed| {
+            for output in 0..conv.channels {
+                let own = &mut packed[output / TILE * steps..][..steps];
+                for tap in 0..taps {
+                    let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
+                    let own = &mut own[tap * groups..][..groups];
+                    for (group, to) in own.iter_mut().enumerate() {
+                        to[output % TILE] = base(group) as u8;
+                    }
+                    for (slot, from) in from.chunks(groups).enumerate() {
+                        for (to, &weight) in own.iter_mut().zip(from) {
+                            to[output % TILE] |= weights.index(weight) << (slot as u32 * bits);
+                        }
                     }
                 }
             }
-        }
+        });
         let code_bits = u32::from(conv.code.bits);
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
         for group in [0, groups - 1] {

@@ -5,7 +5,7 @@ use alloc::{vec, vec::Vec};
 
 use super::{Family, Taps, Weights};
 use crate::{
-    Conv, Mix,
+    Conv, Mix, Store,
     isa::{BYTES, COUNTS, Isa, counted},
     memory::Aligned,
 };
@@ -38,7 +38,7 @@ impl Family for Popcount {
         conv.window.taps() * words * usize::from(conv.code.bits)
     }
 
-    fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
+    fn pack(conv: &Conv<'_>, weights: &Weights, store: &mut Store<'_>) -> Self {
         let (inputs, taps) = (conv.input.channels, conv.window.taps());
         let words = inputs.div_ceil(64);
         let panel = taps * words;
@@ -53,16 +53,18 @@ impl Family for Popcount {
             }
         }
         let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
-        for output in 0..conv.channels {
-            let own = &mut packed[output / BYTES * panel..][..panel];
-            for tap in 0..taps {
-                let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                for (input, &weight) in from.iter().enumerate() {
-                    let bit = u64::from(weights.index(weight)) << (input % 64);
-                    own[tap * words + input / 64].0[lanes[output % BYTES]] |= bit;
+        store.fill(&mut packed, |packed| {
+            for output in 0..conv.channels {
+                let own = &mut packed[output / BYTES * panel..][..panel];
+                for tap in 0..taps {
+                    let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
+                    for (input, &weight) in from.iter().enumerate() {
+                        let bit = u64::from(weights.index(weight)) << (input % 64);
+                        own[tap * words + input / 64].0[lanes[output % BYTES]] |= bit;
+                    }
                 }
             }
-        }
+        });
         let planes = usize::from(conv.code.bits);
         let [_, left, _, right] = conv.window.padding;
         Self {

@@ -8,7 +8,7 @@ use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{Family, Taps, Weights, planar::Planar, rows::SLACK};
 use crate::{
-    Conv, Mix,
+    Conv, Mix, Store,
     isa::{BYTES, Isa},
     memory::Aligned,
 };
@@ -74,7 +74,7 @@ impl<const ROW: usize> Family for Table<ROW> {
         kernel_h * (kernel_w * groups).div_ceil(Self::depth(conv, weights))
     }
 
-    fn pack(conv: &Conv<'_>, weights: &Weights) -> Self {
+    fn pack(conv: &Conv<'_>, weights: &Weights, store: &mut Store<'_>) -> Self {
         let code_bits = u32::from(conv.code.bits);
         let channels = Self::together(conv, weights);
         let layout = Planar::new(conv, channels);
@@ -82,20 +82,22 @@ impl<const ROW: usize> Family for Table<ROW> {
         let taps = conv.window.taps();
         let panel = taps * groups;
         let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
-        // Positions beyond the last level and channels beyond the last one have the index of a weight whose `u` is 0.
-        for output in 0..conv.channels {
-            let own = &mut packed[output / BYTES * panel..][..panel];
-            for tap in 0..taps {
-                let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                let own = &mut own[tap * groups..][..groups];
-                for (slot, from) in from.chunks(groups).enumerate() {
-                    let shift = slot as u32 * weights.bits();
-                    for (to, &weight) in own.iter_mut().zip(from) {
-                        to.0[output % BYTES] |= weights.index(weight) << shift;
+        store.fill(&mut packed, |packed| {
+            // Positions beyond the last level and channels beyond the last one have the index of a weight whose `u` is 0.
+            for output in 0..conv.channels {
+                let own = &mut packed[output / BYTES * panel..][..panel];
+                for tap in 0..taps {
+                    let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
+                    let own = &mut own[tap * groups..][..groups];
+                    for (slot, from) in from.chunks(groups).enumerate() {
+                        let shift = slot as u32 * weights.bits();
+                        for (to, &weight) in own.iter_mut().zip(from) {
+                            to.0[output % BYTES] |= weights.index(weight) << shift;
+                        }
                     }
                 }
             }
-        }
+        });
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
         let (code_mask, weight_mask) = ((1usize << code_bits) - 1, (1 << weights.bits()) - 1);
         for (codes, row) in rows

@@ -3,7 +3,7 @@ use alloc::{vec, vec::Vec};
 use crate::Conv;
 
 /// Levels of weights beyond this are too many for any family.
-const MAX_LEVELS: usize = 16;
+pub(crate) const MAX_LEVELS: usize = 16;
 
 /// Levels further apart make sums of more than 16 bits.
 const MAX_SPAN: usize = 1 << 17;
@@ -29,12 +29,12 @@ impl Weights {
     /// too far apart.
     pub fn among(weights: &[i32], (least, most): (i32, i32)) -> Option<Self> {
         let span = usize::try_from(i64::from(most) - i64::from(least)).ok()?;
-        if span > MAX_SPAN {
+        if span > MAX_SPAN || weights.is_empty() {
             return None;
         }
         let mut places = vec![0; span + 1];
         for &weight in weights {
-            places[(weight - least) as usize] = 1;
+            *places.get_mut((weight - least) as usize)? = 1;
         }
         let (mut levels, mut unit) = (Vec::new(), 0);
         for (place, distance) in places.iter_mut().zip(0..).filter(|(used, _)| **used == 1) {
@@ -51,6 +51,11 @@ impl Weights {
             places,
         };
         (weights.largest() <= i64::from(u8::MAX)).then_some(weights)
+    }
+
+    /// The levels, ascending.
+    pub fn levels(&self) -> &[i32] {
+        &self.levels
     }
 
     /// The smallest level, whose `u` is 0.

@@ -1,0 +1,109 @@
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use crate::memory::{Plain, bytes_of, bytes_of_mut};
+
+/// Where packed weights come from: from the weights, or from what an earlier packing has stored.
+///
+/// Kernels and [`WeightLevels`](crate::WeightLevels) give every array to their store together with the function that fills it. So
+/// packing, storing and reading back are one piece of code, and shapes, offsets and sizes never come from stored bytes: whatever
+/// these hold, a kernel stays within its memory. Read for another problem than they were stored for, they make wrong sums.
+#[derive(Debug)]
+pub struct Store<'a>(Mode<'a>);
+
+#[derive(Debug)]
+enum Mode<'a> {
+    /// Packs.
+    Pack,
+    /// Packs and keeps what has been packed.
+    Write(Vec<u8>),
+    /// Reads what is left of stored bytes; `None` once they were not what was expected.
+    Read(Option<&'a [u8]>),
+}
+
+impl<'a> Store<'a> {
+    /// Packs and stores nothing.
+    pub fn packing() -> Self {
+        Self(Mode::Pack)
+    }
+
+    /// Packs, and stores what has been packed for [`Store::into_bytes`].
+    pub fn writing() -> Self {
+        Self(Mode::Write(Vec::new()))
+    }
+
+    /// Reads what another store has written.
+    pub fn reading(bytes: &'a [u8]) -> Self {
+        Self(Mode::Read(Some(bytes)))
+    }
+
+    /// What has been written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self.0 {
+            Mode::Write(bytes) => bytes,
+            Mode::Pack | Mode::Read(_) => Vec::new(),
+        }
+    }
+
+    /// Whether everything that was stored has been read, and was what kernels expected. Until then arrays may hold zeros instead.
+    pub fn is_complete(&self) -> bool {
+        match self.0 {
+            Mode::Read(rest) => rest.is_some_and(<[u8]>::is_empty),
+            Mode::Pack | Mode::Write(_) => true,
+        }
+    }
+
+    /// Whether the values in `found` can be, which are stored ones if this store reads: then they are zeros from here on unless
+    /// `valid` says so, and nothing can be read after them.
+    pub(crate) fn check<T: Plain + Default>(
+        &mut self,
+        found: &mut [T],
+        valid: impl FnOnce(&[T]) -> bool,
+    ) {
+        if let Mode::Read(rest) = &mut self.0
+            && !valid(found)
+        {
+            found.fill(T::default());
+            *rest = None;
+        }
+    }
+
+    /// Stores a text, or checks that it is the stored one.
+    pub fn expect(&mut self, text: &str) {
+        let mut found = alloc::vec![0; text.len()];
+        self.fill(&mut found, |to| to.copy_from_slice(text.as_bytes()));
+        self.check(&mut found, |found| found == text.as_bytes());
+    }
+
+    /// Fills `to`, which holds zeros: by `pack`, or with what is stored.
+    pub(crate) fn fill<T: Plain>(&mut self, to: &mut [T], pack: impl FnOnce(&mut [T])) {
+        match &mut self.0 {
+            Mode::Pack => pack(to),
+            Mode::Write(bytes) => {
+                pack(to);
+                bytes.extend_from_slice(bytes_of(to));
+            }
+            Mode::Read(rest) => {
+                let to = bytes_of_mut(to);
+                let split = rest.and_then(|rest| rest.split_at_checked(to.len()));
+                if let Some((own, _)) = split {
+                    to.copy_from_slice(own);
+                }
+                *rest = split.map(|(_, rest)| rest);
+            }
+        }
+    }
+
+    /// A number of a range: what `find` finds, or what is stored.
+    pub(crate) fn number(
+        &mut self,
+        range: RangeInclusive<usize>,
+        find: impl FnOnce() -> usize,
+    ) -> usize {
+        let mut number = [0u64];
+        self.fill(&mut number, |to| to[0] = find() as u64);
+        let fits = |number: u64| usize::try_from(number).is_ok_and(|n| range.contains(&n));
+        self.check(&mut number, |number| fits(number[0]));
+        (number[0] as usize).max(*range.start())
+    }
+}
