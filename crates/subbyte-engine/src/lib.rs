@@ -16,6 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! [`Plan::packed`] and [`Plan::with_packed`] keep packed weights from one start of a program to the next.
+//!
 //! The engine knows models and plans; what happens inside a step is `subbyte-kernels`' own affair.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,8 +1,8 @@
 //! The integer kernels of subbyte: what runs when a model runs.
 //!
 //! This crate knows shapes, slices and packed layouts, and nothing of models. A [`Problem`] says what to compute; [`choose`]
-//! finds the [`Kernel`] for it in the [`REGISTRY`]; [`Kernel::prepare`] packs the weights once; [`Prepared::run`] computes,
-//! without allocating, in memory that the caller lays out ([`memory`]).
+//! finds the [`Kernel`] for it in the [`REGISTRY`]; [`Kernel::prepare`] packs the weights once, and a [`Store`] keeps them where that
+//! is wanted; [`Prepared::run`] computes, without allocating, in memory that the caller lays out ([`memory`]).
 //!
 //! - Tensors are `[height][width][channels]`: a byte a code, four bytes a sum.
 //! - Every kernel gives the same bits at every [`Level`]. Sums are modulo 2^32, so intermediate results may wrap; whoever

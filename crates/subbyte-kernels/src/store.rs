@@ -107,3 +107,47 @@ impl<'a> Store<'a> {
         (number[0] as usize).max(*range.start())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Aligned;
+
+    #[test]
+    fn what_was_written_is_read_in_order_and_not_packed() {
+        let mut store = Store::writing();
+        let mut weights = [Aligned([0i16; 64]); 3];
+        store.fill(&mut weights, |to| to[1].0[5] = -300);
+        assert_eq!(store.number(1..=9, || 4), 4);
+        store.expect("kernel");
+        let bytes = store.into_bytes();
+        assert_eq!(bytes.len(), 3 * 128 + 8 + 6);
+
+        let mut store = Store::reading(&bytes);
+        let mut again = [Aligned([0i16; 64]); 3];
+        store.fill(&mut again, |_| panic!("packs"));
+        assert_eq!(again.map(|a| a.0), weights.map(|a| a.0));
+        assert_eq!(store.number(1..=9, || panic!("finds")), 4);
+        assert!(!store.is_complete());
+        store.expect("kernel");
+        assert!(store.is_complete());
+    }
+
+    #[test]
+    fn after_what_is_not_expected_come_zeros() {
+        let bytes = [7u8; 40];
+        let refusals: [fn(&mut Store<'_>); 3] = [
+            |store| assert_eq!(store.number(2..=9, || 3), 2),
+            |store| store.expect("kernel"),
+            |store| store.fill(&mut [0u64; 6], |_| panic!("packs")),
+        ];
+        for refused in refusals {
+            let mut store = Store::reading(&bytes);
+            refused(&mut store);
+            let mut weights = [0u8; 2];
+            store.fill(&mut weights, |_| panic!("packs"));
+            assert_eq!(weights, [0, 0]);
+            assert!(!store.is_complete());
+        }
+    }
+}

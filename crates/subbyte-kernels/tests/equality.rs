@@ -4,8 +4,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Bench, cases, coverage, number_of_cases, oracle};
-use subbyte_kernels::{Level, Problem, REGISTRY, choose};
+use common::{Bench, cases, coverage, number_of_cases, oracle, stored};
+use subbyte_kernels::{Level, Problem, REGISTRY, Store, choose};
 
 /// Random cases of every operation.
 const SEEDS: u64 = 400;
@@ -68,6 +68,40 @@ fn every_kernel_equals_the_naive_solution() {
                 ),
             }
         }
+    }
+}
+
+/// The kernels that are made from stored bytes have no weights to look at.
+#[test]
+fn kernels_from_stored_bytes_equal_the_naive_solution() {
+    for seed in 0..number_of_cases(SEEDS / 4) {
+        cases::visit_all(seed, &mut |problem, inputs| {
+            if cfg!(miri) && !is_small(problem) {
+                return;
+            }
+            let expected = oracle::solve(problem, inputs);
+            stored::without_weights(problem, &mut |bare| {
+                for kernel in REGISTRY {
+                    let name = kernel.name();
+                    assert_eq!(kernel.supports(bare), kernel.supports(problem), "{name}");
+                    let level = kernel.level_within(Level::best());
+                    let Some(level) = level.filter(|_| kernel.supports(problem)) else {
+                        continue;
+                    };
+                    let mut store = Store::writing();
+                    assert!(kernel.prepare_by(level, problem, &mut store).is_some());
+                    let bytes = store.into_bytes();
+                    let mut store = Store::reading(&bytes);
+                    let prepared = kernel.prepare_by(level, bare, &mut store);
+                    assert!(store.is_complete(), "{name}");
+                    let prepared = prepared.expect("it is supported");
+                    let mut bench = Bench::new(problem, &*prepared, inputs);
+                    bench.run(&*prepared);
+                    let equal = bench.output(&expected) == expected;
+                    assert!(equal, "{name} at {level}, seed {seed}: {problem:?}");
+                }
+            });
+        });
     }
 }
 

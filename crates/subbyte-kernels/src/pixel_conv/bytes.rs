@@ -49,9 +49,9 @@ fn pixels(conv: &Conv<'_>) -> usize {
 }
 
 impl KernelFor<PixelConv<'_>> for Bytes {
-    /// One group, entries that fit a byte, sums that fit 16 bits.
+    /// What can be folded.
     fn supports(problem: &PixelConv<'_>) -> bool {
-        problem.conv.groups == 1 && problem.fold.is_some()
+        problem.fold.is_some()
     }
 
     fn work(problem: &PixelConv<'_>) -> Work {

@@ -52,12 +52,11 @@ fn lanes(problem: &PixelConv<'_>, fold: &Fold) -> Option<Lanes> {
 }
 
 impl KernelFor<PixelConv<'_>> for Few {
-    /// One group, entries that fit a byte, sums that fit 16 bits, few classes.
+    /// What can be folded, with few classes and a finish that 16 bits are enough for.
     fn supports(problem: &PixelConv<'_>) -> bool {
-        problem.conv.groups == 1
-            && problem
-                .fold
-                .is_some_and(|fold| fold.entries <= ENTRIES && lanes(problem, fold).is_some())
+        problem
+            .fold
+            .is_some_and(|fold| fold.entries <= ENTRIES && lanes(problem, fold).is_some())
     }
 
     fn work(problem: &PixelConv<'_>) -> Work {

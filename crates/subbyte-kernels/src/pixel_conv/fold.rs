@@ -23,13 +23,16 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// `None` where entries do not fit a byte or sums 16 bits.
+    /// `None` where the convolution has several groups, or where entries do not fit a byte or sums 16 bits.
     pub fn of(table: &PixelTable<'_>, conv: &Conv<'_>) -> Option<Self> {
         Self::by(&mut Store::packing(), table, conv)
     }
 
     /// As [`Fold::of`] with what is found of all weights through a store.
     pub fn by(store: &mut Store<'_>, table: &PixelTable<'_>, conv: &Conv<'_>) -> Option<Self> {
+        if conv.groups != 1 {
+            return None;
+        }
         let mut classes = Vec::new();
         // Of each colour, the levels of every class.
         let mut levels = Vec::new();

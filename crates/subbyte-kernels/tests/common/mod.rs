@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod oracle;
 pub mod quantized;
 pub mod random;
+pub mod stored;
 
 use subbyte_kernels::{
     Block, Job, Parts, Prepared, Problem, Region,
