@@ -77,20 +77,31 @@ impl<'a> Store<'a> {
 
     /// Fills `to`, which holds zeros: by `pack`, or with what is stored.
     pub(crate) fn fill<T: Plain>(&mut self, to: &mut [T], pack: impl FnOnce(&mut [T])) {
-        match &mut self.0 {
-            Mode::Pack => pack(to),
-            Mode::Write(bytes) => {
-                pack(to);
-                bytes.extend_from_slice(bytes_of(to));
-            }
-            Mode::Read(rest) => {
-                let to = bytes_of_mut(to);
-                let split = rest.and_then(|rest| rest.split_at_checked(to.len()));
-                if let Some((own, _)) = split {
-                    to.copy_from_slice(own);
-                }
-                *rest = split.map(|(_, rest)| rest);
-            }
+        if !self.read(bytes_of_mut(to)) {
+            pack(to);
+            self.write(bytes_of(to));
+        }
+    }
+
+    /// Reads as many bytes as `to` has; `false` if this store does not read. `to` is left alone where too few are left.
+    #[inline(never)]
+    fn read(&mut self, to: &mut [u8]) -> bool {
+        let Mode::Read(rest) = &mut self.0 else {
+            return false;
+        };
+        let split = rest.and_then(|rest| rest.split_at_checked(to.len()));
+        if let Some((own, _)) = split {
+            to.copy_from_slice(own);
+        }
+        *rest = split.map(|(_, rest)| rest);
+        true
+    }
+
+    /// Keeps bytes, if this store writes.
+    #[inline(never)]
+    fn write(&mut self, from: &[u8]) {
+        if let Mode::Write(bytes) = &mut self.0 {
+            bytes.extend_from_slice(from);
         }
     }
 

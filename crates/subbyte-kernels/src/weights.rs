@@ -57,10 +57,12 @@ fn summarise(levels: &[i32], channels: usize, found: &mut [i64]) {
     let (mut least, mut most) = (i32::MAX, i32::MIN);
     let sums = found[SUMS..].as_chunks_mut::<2>().0;
     for (sums, own) in sums.iter_mut().zip(levels.chunks_exact(own)) {
-        least = own.iter().fold(least, |least, &w| least.min(w));
-        most = own.iter().fold(most, |most, &w| most.max(w));
-        let total: i64 = own.iter().map(|&w| i64::from(w)).sum();
-        let magnitude: i64 = own.iter().map(|&w| i64::from(w.unsigned_abs())).sum();
+        let (mut total, mut magnitude) = (0i64, 0i64);
+        for &w in own {
+            (least, most) = (least.min(w), most.max(w));
+            total += i64::from(w);
+            magnitude += i64::from(w.unsigned_abs());
+        }
         let (negative, positive) = ((total - magnitude) / 2, (total + magnitude) / 2);
         *sums = [negative.max(-MAX_SUM), positive.min(MAX_SUM)];
     }

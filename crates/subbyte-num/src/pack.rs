@@ -140,31 +140,22 @@ impl Packed {
 
     /// All codes, one a byte.
     pub fn unpack(&self) -> Vec<u8> {
-        match self.bits {
-            1 => self.unpack_eights::<1>(),
-            2 => self.unpack_eights::<2>(),
-            3 => self.unpack_eights::<3>(),
-            4 => self.unpack_eights::<4>(),
-            5 => self.unpack_eights::<5>(),
-            6 => self.unpack_eights::<6>(),
-            7 => self.unpack_eights::<7>(),
-            _ => self.bytes.clone(),
-        }
-    }
-
-    /// Eight codes fill as many bytes as a code has bits.
-    fn unpack_eights<const BITS: usize>(&self) -> Vec<u8> {
+        let bits = usize::from(self.bits);
+        let mask = u8::MAX >> (8 - bits);
         let mut codes = vec![0; self.len.next_multiple_of(8)];
-        let (whole, rest) = self.bytes.as_chunks::<BITS>();
-        let mut last = [0; BITS];
-        last[..rest.len()].copy_from_slice(rest);
-        let eights = codes.as_chunks_mut::<8>().0.iter_mut();
-        for (to, from) in eights.zip(whole.iter().chain([&last])) {
-            let mut word = [0; 8];
-            word[..BITS].copy_from_slice(from);
-            let word = u64::from_le_bytes(word);
-            for (i, code) in to.iter_mut().enumerate() {
-                *code = (word >> (i * BITS)) as u8 & ((1 << BITS) - 1);
+        // Eight codes fill as many bytes as one has bits.
+        for (i, to) in codes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let from = &self.bytes[i * bits..];
+            let mut word = match from.first_chunk() {
+                Some(bytes) => u64::from_le_bytes(*bytes),
+                None => from
+                    .iter()
+                    .rev()
+                    .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+            };
+            for code in to {
+                *code = word as u8 & mask;
+                word >>= bits;
             }
         }
         codes.truncate(self.len);
