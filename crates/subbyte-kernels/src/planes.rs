@@ -68,7 +68,7 @@ impl Shape {
 /// Vectors of all output channels, and those of them that have a row of the table to themselves.
 pub(crate) fn vectors(positions: usize, channels: usize) -> [usize; 2] {
     let vectors = positions.div_ceil(BYTES);
-    [vectors, vectors % 2].map(|vectors| vectors * channels)
+    [vectors, usize::from(vectors == 1)].map(|vectors| vectors * channels)
 }
 
 /// Tables of `ROW` entries.
@@ -198,7 +198,7 @@ impl Planes {
         planes: &[u8],
         first: usize,
     ) -> [[I::Words; R]; P] {
-        const { assert!(TILE % P == 0) };
+        const { assert!(TILE.is_multiple_of(P)) };
         let count = self.offsets.len();
         let steps = &tables.steps()[first / TILE * count..][..count];
         let mut sums = [[isa.zero_sums(); R]; P];
