@@ -14,7 +14,7 @@ use crate::{
     memory::Split,
 };
 
-/// Output channels whose codes are transposed at a time.
+/// Output channels whose codes are transposed at a time, and pixels that are written at a time.
 const CHANNELS: usize = 16;
 
 /// Output channels that are computed at a time.
@@ -68,13 +68,19 @@ impl Shape {
 /// Vectors of all output channels, and those of them that have a row of the table to themselves.
 pub(crate) fn vectors(positions: usize, channels: usize) -> [usize; 2] {
     let vectors = positions.div_ceil(BYTES);
-    [vectors, vectors % 2].map(|vectors| vectors * channels)
+    [vectors, usize::from(vectors == 1)].map(|vectors| vectors * channels)
 }
 
 /// Tables of `ROW` entries.
 pub(crate) trait Tables<const ROW: usize> {
-    /// Those of step `step` for `P` output channels from `first` on, which divides into tiles of `P`.
-    fn rows<const P: usize>(&self, step: usize, first: usize) -> [&[u8; ROW]; P];
+    /// What a step needs for [`TILE`] output channels.
+    type Step;
+
+    /// `[channels / TILE][steps]`.
+    fn steps(&self) -> &[Self::Step];
+
+    /// The table of a step for one of its output channels.
+    fn row<'a>(&'a self, step: &'a Self::Step, channel: usize) -> &'a [u8; ROW];
 }
 
 /// The sums of table entries over all steps, and what becomes of them: `unit * entries - middle` fits 16 bits.
@@ -125,21 +131,27 @@ impl Planes {
         let output = &mut output[..own.elements()];
         let positions = self.shape.positions(own);
         let panels = self.output.channels.div_ceil(CHANNELS);
+        let reach = self.offsets.iter().max().map_or(0, |last| last + positions);
+        assert!(reach + BYTES <= planes.len());
         let mut position = 0;
         while position < positions {
-            // A row of the table is read once for two vectors, where there are as many.
-            let pair = I::MANY_REGISTERS && position + BYTES < positions;
+            // A row of the table is read once for two or three vectors, where there are as many.
+            let vectors = match (positions - position).div_ceil(BYTES) {
+                _ if !I::MANY_REGISTERS => 1,
+                left @ (1 | 2) => left,
+                4 => 2,
+                _ => 3,
+            };
             for panel in 0..panels {
                 let place = [position, panel];
-                match (pair, I::TILE) {
-                    (true, _) => {
-                        self.vectors::<I, ROW, T, 4, 2>(isa, tables, planes, place, output)
-                    }
+                match (vectors, I::TILE) {
+                    (3, _) => self.vectors::<I, ROW, T, 4, 3>(isa, tables, planes, place, output),
+                    (2, _) => self.vectors::<I, ROW, T, 4, 2>(isa, tables, planes, place, output),
                     (_, 4..) => self.vectors::<I, ROW, T, 4, 1>(isa, tables, planes, place, output),
                     _ => self.vectors::<I, ROW, T, 1, 1>(isa, tables, planes, place, output),
                 }
             }
-            position += if pair { 2 * BYTES } else { BYTES };
+            position += vectors * BYTES;
         }
     }
 
@@ -153,7 +165,7 @@ impl Planes {
         [position, panel]: [usize; 2],
         output: &mut [u8],
     ) {
-        let mut codes = [[[0; BYTES]; CHANNELS]; R];
+        let mut codes = [[isa.zero_words(); CHANNELS]; R];
         for tile in (0..CHANNELS).step_by(P) {
             let first = panel * CHANNELS + tile;
             if first >= self.output.channels {
@@ -163,9 +175,11 @@ impl Planes {
             for p in 0..P {
                 if first + p < self.output.channels {
                     for r in 0..R {
-                        let sums = isa.scale_words(sums[p][r], self.unit, -self.middle);
-                        let to = &mut codes[r][tile + p];
-                        self.lanes.write(isa, sums, first + p, to);
+                        let mut sums = sums[p][r];
+                        if (self.unit, self.middle) != (1, 0) {
+                            sums = isa.scale_words(sums, self.unit, -self.middle);
+                        }
+                        codes[r][tile + p] = self.lanes.codes(isa, sums, first + p);
                     }
                 }
             }
@@ -184,27 +198,34 @@ impl Planes {
         planes: &[u8],
         first: usize,
     ) -> [[I::Words; R]; P] {
+        const { assert!(TILE.is_multiple_of(P)) };
+        let count = self.offsets.len();
+        let steps = &tables.steps()[first / TILE * count..][..count];
         let mut sums = [[isa.zero_sums(); R]; P];
-        let mut step = 0;
-        for offsets in self.offsets.chunks(self.depth) {
+        for (offsets, steps) in self
+            .offsets
+            .chunks(self.depth)
+            .zip(steps.chunks(self.depth))
+        {
             let mut bytes = [[isa.zero_bytes(); R]; P];
-            for &offset in offsets {
-                let codes = planes[offset..][..R * BYTES].as_chunks::<BYTES>().0;
+            for (&offset, step) in offsets.iter().zip(steps) {
+                debug_assert!(offset + R * BYTES <= planes.len());
+                // SAFETY: `run` found that from the position of every vector on, planes go on for a vector beyond any offset.
+                let codes = unsafe { &*planes.as_ptr().add(offset).cast::<[[u8; BYTES]; R]>() };
                 let mut index = [isa.zero_bytes(); R];
                 for r in 0..R {
                     index[r] = isa.load_bytes(&codes[r]);
                 }
-                let rows: [&[u8; ROW]; P] = tables.rows(step, first);
                 for p in 0..P {
+                    let row = tables.row(step, first % TILE + p);
                     for r in 0..R {
                         let found = match ROW {
-                            64 => isa.lookup64(rows[p].first_chunk().expect("64"), index[r]),
-                            _ => isa.lookup16(rows[p].first_chunk().expect("16"), index[r]),
+                            64 => isa.lookup64(row.first_chunk().expect("64"), index[r]),
+                            _ => isa.lookup16(row.first_chunk().expect("16"), index[r]),
                         };
                         bytes[p][r] = isa.add_bytes(bytes[p][r], found);
                     }
                 }
-                step += 1;
             }
             for p in 0..P {
                 for r in 0..R {
@@ -228,32 +249,49 @@ impl Planes {
         isa: I,
         position: usize,
         panel: usize,
-        codes: &[[u8; BYTES]; CHANNELS],
+        codes: &[I::Words; CHANNELS],
         output: &mut [u8],
     ) {
         let columns = self.shape.columns;
-        let channels = self.output.channels;
-        let height = output.len() / (self.output.width * channels);
+        let Extent {
+            channels, width, ..
+        } = self.output;
+        let height = output.len() / (width * channels);
         let own = CHANNELS.min(channels - panel * CHANNELS);
         let (mut y, mut x) = (position / columns, position % columns);
-        for part in 0..BYTES / CHANNELS {
-            let mut block = [[0; CHANNELS]; CHANNELS];
-            for (to, from) in block.iter_mut().zip(codes) {
-                *to = from.as_chunks().0[part];
-            }
-            for pixel in &isa.transpose(&block) {
-                if x < self.output.width && y < height {
-                    let at = (y * self.output.width + x) * channels + panel * CHANNELS;
-                    match output[at..].first_chunk_mut() {
-                        Some(to) if own == CHANNELS => *to = *pixel,
-                        _ => output[at..][..own].copy_from_slice(&pixel[..own]),
-                    }
+        let pixels = isa.columns(codes);
+        for part in pixels.as_chunks::<CHANNELS>().0 {
+            let mut pixels = &part[..];
+            while !pixels.is_empty() && y < height {
+                let (row, rest) = pixels.split_at(pixels.len().min(columns - x));
+                if x < width {
+                    let inside = row.len().min(width - x);
+                    let at = (y * width + x) * channels + panel * CHANNELS;
+                    copy(&row[..inside], channels, own, &mut output[at..]);
                 }
-                x += 1;
+                (pixels, x) = (rest, x + row.len());
                 if x == columns {
                     (y, x) = (y + 1, 0);
                 }
             }
+        }
+    }
+}
+
+/// Copies the first `own` channels of neighbouring pixels to where pixels have `channels`.
+#[inline(always)]
+fn copy(pixels: &[[u8; CHANNELS]], channels: usize, own: usize, to: &mut [u8]) {
+    if channels == CHANNELS
+        && let Some(pixels) = pixels.first_chunk::<CHANNELS>()
+    {
+        to[..CHANNELS * CHANNELS].copy_from_slice(pixels.as_flattened());
+        return;
+    }
+    for (i, pixel) in pixels.iter().enumerate() {
+        let to = &mut to[i * channels..];
+        match to.first_chunk_mut() {
+            Some(to) if own == CHANNELS => *to = *pixel,
+            _ => to[..own].copy_from_slice(&pixel[..own]),
         }
     }
 }

@@ -8,7 +8,7 @@ mod problems;
 
 use std::time::{Duration, Instant};
 
-use common::{Bench, random::Random};
+use common::{Bench, Tensor, random::Random};
 use subbyte_kernels::{Kernel, Level, Prepared, Problem, REGISTRY, choose};
 
 /// How much slower than the best candidate the pick may be.
@@ -16,6 +16,9 @@ const TOLERANCE: f64 = 1.1;
 
 /// Time that a busy machine is given to show a case's fastest runs.
 const PATIENCE: Duration = Duration::from_millis(1000);
+
+/// Times that a slow pick is measured.
+const ROUNDS: usize = 4;
 
 /// Multiply-adds of the longest case, a millisecond's.
 const MAX_MACS: u64 = 1 << 27;
@@ -68,38 +71,42 @@ fn the_pick_is_nearly_the_fastest() {
         println!("skipped: prices are not measured for {level} alone, or this is no release build");
         return;
     }
-    let mut slow = Vec::new();
-    for (title, problem, inputs) in &problems::all(&mut Random(1)) {
-        // On a busy machine every run of a long case is interrupted.
-        if problem.macs() > MAX_MACS {
-            continue;
-        }
-        let kernels = REGISTRY.iter().filter(|k| k.supports(problem));
-        let candidates: Vec<_> = kernels
-            .filter_map(|kernel| {
-                let prepared = kernel.prepare(kernel.level_within(level)?, problem)?;
-                Some(Candidate {
-                    kernel,
-                    bench: Bench::new(problem, &*prepared, inputs),
-                    prepared,
-                    best: Duration::MAX,
-                    problem,
-                })
-            })
-            .collect();
-        if candidates.len() < 2 {
-            continue;
-        }
-        let (picked, _) = choose(problem, level).expect("there are candidates");
-        let (ratio, best) = slowness(candidates, picked);
-        let line = format!(
-            "{title}: {} takes {ratio:.2} times as long as {best}",
-            picked.name()
-        );
-        println!("{line}");
-        if ratio > TOLERANCE {
-            slow.push(line);
-        }
+    let cases = problems::all(&mut Random(1));
+    let mut left: Vec<_> = cases.iter().collect();
+    // What another program did in the meantime is no fault of the table: a pick that is slow is slow every time.
+    for round in 0..ROUNDS {
+        left.retain(|(title, problem, inputs)| {
+            // On a busy machine every run of a long case is interrupted.
+            if problem.macs() > MAX_MACS {
+                return false;
+            }
+            let candidates = candidates(problem, inputs, level);
+            if candidates.len() < 2 {
+                return false;
+            }
+            let (picked, _) = choose(problem, level).expect("there are candidates");
+            let (ratio, best) = slowness(candidates, picked);
+            let picked = picked.name();
+            println!("round {round}: {title}: {picked} takes {ratio:.2} times as long as {best}");
+            ratio > TOLERANCE
+        });
     }
-    assert!(slow.is_empty(), "{slow:#?}");
+    let slow: Vec<&String> = left.iter().map(|(title, ..)| title).collect();
+    assert!(slow.is_empty(), "slow picks: {slow:#?}");
+}
+
+/// The kernels that could compute a problem.
+fn candidates<'a>(problem: &'a Problem<'a>, inputs: &[Tensor], level: Level) -> Vec<Candidate<'a>> {
+    let kernels = REGISTRY.iter().filter(|k| k.supports(problem));
+    let candidates = kernels.filter_map(|kernel| {
+        let prepared = kernel.prepare(kernel.level_within(level)?, problem)?;
+        Some(Candidate {
+            kernel,
+            bench: Bench::new(problem, &*prepared, inputs),
+            prepared,
+            best: Duration::MAX,
+            problem,
+        })
+    });
+    candidates.collect()
 }

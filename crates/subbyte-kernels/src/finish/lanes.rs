@@ -81,7 +81,7 @@ impl Lanes {
 
     /// Codes of the pixels of a vector.
     #[inline(always)]
-    pub fn write<I: Isa>(&self, isa: I, sums: I::Words, channel: usize, codes: &mut [u8; BYTES]) {
+    pub fn codes<I: Isa>(&self, isa: I, sums: I::Words, channel: usize) -> I::Words {
         match &self.channels {
             Channels::Thresholds(channels) => {
                 let own = &channels[channel];
@@ -92,11 +92,10 @@ impl Lanes {
                 if own.descending {
                     counts = isa.scale_words(counts, -1, self.max_code.into());
                 }
-                isa.store_bytes(counts, codes);
+                counts
             }
             Channels::MulShift(channels) => {
-                let lanes = isa.multiply_all(sums, &channels[channel], self.max_code);
-                isa.store_bytes(lanes, codes);
+                isa.multiply_all(sums, &channels[channel], self.max_code)
             }
         }
     }

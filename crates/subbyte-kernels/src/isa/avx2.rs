@@ -274,13 +274,12 @@ impl Isa for Avx2 {
             // on their boundary.
             unsafe {
                 let t = _mm256_adds_epi16(*words, _mm256_load_si256(bias.add(16 * i).cast()));
-                let half = |t: __m128i, first: usize| {
-                    let of = |from: &[i32; BYTES]| _mm256_load_si256(from[first..].as_ptr().cast());
-                    let product = _mm256_mullo_epi32(_mm256_cvtepi16_epi32(t), of(&by.mult));
-                    _mm256_srav_epi32(_mm256_add_epi32(product, of(&by.add)), of(&by.shift))
-                };
-                let low = half(_mm256_castsi256_si128(t), 16 * i);
-                let high = half(_mm256_extracti128_si256(t, 1), 16 * i + 8);
+                let (mult, add, shift) =
+                    (&by.mult[16 * i..], &by.add[16 * i..], &by.shift[16 * i..]);
+                let low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(t));
+                let high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1));
+                let low = scaled(low, mult, add, shift);
+                let high = scaled(high, &mult[8..], &add[8..], &shift[8..]);
                 *words = clamped(low, high, max_code);
             }
         }
@@ -309,19 +308,21 @@ impl Isa for Avx2 {
 
     #[inline(always)]
     fn multiply_sums(self, sums: Self::Sums, by: &SumMultipliers, max_code: u8) -> [u8; LANES] {
-        // SAFETY: `self` proves AVX2; 16 of every parameter are two vectors, on their boundary.
-        unsafe {
-            let half = |sums: __m256i, first: usize| {
-                let of = |from: &[i32; LANES]| _mm256_load_si256(from[first..].as_ptr().cast());
-                let t = _mm256_srav_epi32(_mm256_add_epi32(sums, of(&by.bias)), of(&by.pre));
+        let mut sums = sums;
+        for (half, sums) in sums.iter_mut().enumerate() {
+            let first = 8 * half;
+            // SAFETY: `self` proves AVX2; 16 of every parameter are two vectors, on their boundary.
+            unsafe {
+                let bias = _mm256_load_si256(by.bias[first..].as_ptr().cast());
+                let pre = _mm256_load_si256(by.pre[first..].as_ptr().cast());
+                let t = _mm256_srav_epi32(_mm256_add_epi32(*sums, bias), pre);
                 let t = _mm256_min_epi32(t, _mm256_set1_epi32(i16::MAX.into()));
                 let t = _mm256_max_epi32(t, _mm256_set1_epi32(i16::MIN.into()));
-                let product = _mm256_mullo_epi32(t, of(&by.mult));
-                _mm256_srav_epi32(_mm256_add_epi32(product, of(&by.add)), of(&by.shift))
-            };
-            let codes = clamped(half(sums[0], 0), half(sums[1], 8), max_code);
-            low_bytes(codes)
+                *sums = scaled(t, &by.mult[first..], &by.add[first..], &by.shift[first..]);
+            }
         }
+        // SAFETY: `self` proves AVX2.
+        unsafe { low_bytes(clamped(sums[0], sums[1], max_code)) }
     }
 
     #[inline(always)]
@@ -469,6 +470,21 @@ impl Isa for Avx2 {
     #[inline(always)]
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
         sse2::transpose(rows)
+    }
+}
+
+/// `(t * mult + add) >> shift` of eight integers. A function and no closure, as that may not be inlined.
+///
+/// # Safety
+/// The processor has AVX2; the parameters begin on the boundary of a vector, and there is one of each.
+#[inline(always)]
+unsafe fn scaled(t: __m256i, mult: &[i32], add: &[i32], shift: &[i32]) -> __m256i {
+    debug_assert!(mult.len().min(add.len()).min(shift.len()) >= 8);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let product = _mm256_mullo_epi32(t, _mm256_load_si256(mult.as_ptr().cast()));
+        let sum = _mm256_add_epi32(product, _mm256_load_si256(add.as_ptr().cast()));
+        _mm256_srav_epi32(sum, _mm256_load_si256(shift.as_ptr().cast()))
     }
 }
 

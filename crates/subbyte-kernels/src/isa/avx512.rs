@@ -253,15 +253,15 @@ impl Isa for Avx512 {
             // SAFETY: `self` proves AVX-512 BW.
             unsafe {
                 let t = _mm512_adds_epi16(*words, _mm512_set1_epi16(by.bias));
-                let (mult, add) = (_mm512_set1_epi32(by.mult), _mm512_set1_epi32(by.add));
+                // Products of pairs, of which the second one is 0.
+                let (mult, add) = (by.mult & 0xffff, _mm512_set1_epi32(by.add));
+                let (mult, zero) = (_mm512_set1_epi32(mult), _mm512_setzero_si512());
                 let shift = _mm_cvtsi32_si128(by.shift);
-                let low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(t));
-                let high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(t, 1));
-                let low = _mm512_add_epi32(_mm512_mullo_epi32(low, mult), add);
-                let high = _mm512_add_epi32(_mm512_mullo_epi32(high, mult), add);
-                let low = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(low, shift));
-                let high = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(high, shift));
-                let codes = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+                let low = _mm512_madd_epi16(_mm512_unpacklo_epi16(t, zero), mult);
+                let high = _mm512_madd_epi16(_mm512_unpackhi_epi16(t, zero), mult);
+                let low = _mm512_sra_epi32(_mm512_add_epi32(low, add), shift);
+                let high = _mm512_sra_epi32(_mm512_add_epi32(high, add), shift);
+                let codes = _mm512_packs_epi32(low, high);
                 let codes = _mm512_max_epi16(codes, _mm512_setzero_si512());
                 *words = _mm512_min_epi16(codes, _mm512_set1_epi16(max_code.into()));
             }
@@ -395,5 +395,38 @@ impl Isa for Avx512 {
     #[inline(always)]
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16] {
         sse2::transpose(rows)
+    }
+
+    #[inline(always)]
+    fn columns(self, rows: &[Self::Words; 16]) -> [[u8; 16]; BYTES] {
+        let mut columns = [[0; 16]; BYTES];
+        for parity in 0..2 {
+            // SAFETY: `self` proves AVX-512 BW; a column is a quarter of a vector; the stores need no alignment.
+            unsafe {
+                // Two neighbouring rows make words; three perfect shuffles of pairs of rows `i` and `i + 4` bring one more bit of
+                // the number of the pair into the position each.
+                let mut pairs = [self.zero_bytes(); 8];
+                for (pair, [low, high]) in pairs.iter_mut().zip(rows.as_chunks().0) {
+                    let high = _mm512_slli_epi16(high[parity], 8);
+                    *pair = _mm512_mask_mov_epi8(high, 0x5555_5555_5555_5555, low[parity]);
+                }
+                for _ in 0..3 {
+                    let from = pairs;
+                    for i in 0..4 {
+                        pairs[2 * i] = _mm512_unpacklo_epi16(from[i], from[i + 4]);
+                        pairs[2 * i + 1] = _mm512_unpackhi_epi16(from[i], from[i + 4]);
+                    }
+                }
+                // Every quarter of a vector has the eight words of its own columns.
+                for (i, pair) in pairs.into_iter().enumerate() {
+                    let to = columns.as_mut_ptr().add(2 * i + parity).cast::<__m128i>();
+                    _mm_storeu_si128(to, _mm512_extracti32x4_epi32(pair, 0));
+                    _mm_storeu_si128(to.add(16), _mm512_extracti32x4_epi32(pair, 1));
+                    _mm_storeu_si128(to.add(32), _mm512_extracti32x4_epi32(pair, 2));
+                    _mm_storeu_si128(to.add(48), _mm512_extracti32x4_epi32(pair, 3));
+                }
+            }
+        }
+        columns
     }
 }

@@ -30,19 +30,19 @@ pub(crate) struct Few {
 /// `[channels / TILE][taps and colours][TILE]`.
 struct Own {
     tables: Vec<Aligned<[u8; ENTRIES]>>,
-    steps: usize,
 }
 
 impl Tables<ENTRIES> for Own {
+    type Step = [Aligned<[u8; ENTRIES]>; TILE];
+
     #[inline(always)]
-    fn rows<const P: usize>(&self, step: usize, first: usize) -> [&[u8; ENTRIES]; P] {
-        let at = (first / TILE * self.steps + step) * TILE + first % TILE;
-        let own = &self.tables[at..][..P];
-        let mut rows = [&own[0].0; P];
-        for p in 0..P {
-            rows[p] = &own[p].0;
-        }
-        rows
+    fn steps(&self) -> &[Self::Step] {
+        self.tables.as_chunks().0
+    }
+
+    #[inline(always)]
+    fn row<'a>(&'a self, step: &'a Self::Step, channel: usize) -> &'a [u8; ENTRIES] {
+        &step[channel].0
     }
 }
 
@@ -106,7 +106,7 @@ impl KernelFor<PixelConv<'_>> for Few {
                 .iter()
                 .map(|classes| classes.map(|class| class as u8))
                 .collect(),
-            tables: Own { tables, steps },
+            tables: Own { tables },
             planes: Planes {
                 output: conv.output(),
                 kernel_h,

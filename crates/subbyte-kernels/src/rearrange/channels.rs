@@ -67,13 +67,15 @@ impl Algorithm for Copy {
             let pixels = output.chunks_exact_mut(self.channels);
             match part {
                 Part::Constant(_, code) => {
-                    pixels.for_each(|pixel| pixel[own.clone()].fill(code));
+                    for pixel in pixels {
+                        super::fill(&mut pixel[own.clone()], code);
+                    }
                 }
                 Part::Input(channels) => {
                     let from = &job.inputs.get::<u8>(input)[job.rows.start * channels..];
                     let from = from.chunks_exact(channels);
                     for (pixel, from) in pixels.zip(from) {
-                        pixel[own.clone()].copy_from_slice(from);
+                        super::copy(&mut pixel[own.clone()], from);
                     }
                     input += 1;
                 }

@@ -43,7 +43,7 @@ impl Algorithm for Slice {
             let x = left + i % extent.width * self.step[2];
             let from = &input[self.input.index(first, y, x)..][..self.end[0] - first];
             if self.step[0] == 1 {
-                to.copy_from_slice(from);
+                super::copy(to, from);
             } else {
                 for (to, &code) in to.iter_mut().zip(from.iter().step_by(self.step[0])) {
                     *to = code;

@@ -60,8 +60,15 @@ pub(crate) trait Family: Sized + Send + Sync + 'static {
     /// Bytes of a packed row of input pixels.
     fn row_bytes(&self) -> usize;
 
-    /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them.
-    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]);
+    /// Packs a padded row of codes, `channels` a pixel; [`rows::SLACK`] bytes follow them. `spare` is space for as many.
+    fn pack_row<I: Isa>(
+        &self,
+        isa: I,
+        codes: &[u8],
+        channels: usize,
+        spare: &mut [u8],
+        row: &mut [u8],
+    );
 
     /// What its steps do.
     const MIX: Mix;

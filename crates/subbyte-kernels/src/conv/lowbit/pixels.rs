@@ -23,10 +23,10 @@ const LACKING: usize = 128;
 /// Tables of `ROW` entries, 16 or 64.
 pub(crate) struct Pixels<const ROW: usize> {
     input: Extent,
-    /// Columns of padding to the left and right, rows above.
-    padding: [usize; 3],
+    /// Rows of padding above.
+    top: usize,
     layout: Planar,
-    /// The code that stands for padding.
+    /// The byte of a group that stands for padding.
     pad: u8,
     tables: Rows<ROW>,
     planes: Planes,
@@ -36,19 +36,20 @@ pub(crate) struct Pixels<const ROW: usize> {
 struct Rows<const ROW: usize> {
     /// `[channels / TILE][taps and groups]`: the rows of as many output channels.
     weights: Vec<[u8; TILE]>,
-    steps: usize,
     rows: Box<Aligned<[[u8; ROW]; 256]>>,
 }
 
 impl<const ROW: usize> Tables<ROW> for Rows<ROW> {
+    type Step = [u8; TILE];
+
     #[inline(always)]
-    fn rows<const P: usize>(&self, step: usize, first: usize) -> [&[u8; ROW]; P] {
-        let weights = &self.weights[first / TILE * self.steps + step][first % TILE..];
-        let mut rows = [&self.rows.0[0]; P];
-        for p in 0..P {
-            rows[p] = &self.rows.0[usize::from(weights[p])];
-        }
-        rows
+    fn steps(&self) -> &[[u8; TILE]] {
+        &self.weights
+    }
+
+    #[inline(always)]
+    fn row<'a>(&'a self, weights: &'a [u8; TILE], channel: usize) -> &'a [u8; ROW] {
+        &self.rows.0[usize::from(weights[channel])]
     }
 }
 
@@ -125,7 +126,10 @@ impl Constants {
         if widest >= i64::from(u16::MAX) {
             return None;
         }
-        let middle = (widest + 1) / 2;
+        let middle = match widest <= i64::from(i16::MAX) {
+            true => 0,
+            false => (widest + 1) / 2,
+        };
         let sums = conv.weights.sums().iter().enumerate();
         let constants = sums.map(|(channel, own)| {
             let terms = reach * own.negative + offset * own.total();
@@ -179,7 +183,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         } = Constants::new(conv, &tables).expect("supported");
         let channels = tables.together;
         let shape = Shape::of(conv.input, &conv.window);
-        let layout = Planar::new(conv, channels).with_pitch(shape.plane());
+        let layout = Planar::new(conv, channels).unpadded(conv, shape.plane());
         let (groups, inputs) = (layout.groups, conv.input.channels);
         let [kernel_h, kernel_w] = conv.window.kernel;
         let taps = kernel_h * kernel_w;
@@ -224,15 +228,13 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
                 }
             }
         }
-        let [top, left, _, right] = conv.window.padding;
         Self {
             input: conv.input,
-            padding: [left, right, top],
+            top: conv.window.padding[0],
+            pad: layout.byte(Terms::pad_code(conv).expect("supported")),
             layout,
-            pad: Terms::pad_code(conv).expect("supported"),
             tables: Rows {
                 weights: packed,
-                steps,
                 rows,
             },
             planes: Planes {
@@ -250,16 +252,11 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
 }
 
 impl<const ROW: usize> Pixels<ROW> {
-    /// Bytes of a padded row of codes.
-    fn row_len(&self) -> usize {
-        let [left, right, _] = self.padding;
-        (left + self.input.width + right) * self.input.channels + SLACK
-    }
-
-    /// Blocks of a row of codes and of the planes.
-    fn parts(&self) -> [usize; 2] {
+    /// Blocks of two rows of codes and of the planes.
+    fn parts(&self) -> [usize; 3] {
+        let codes = self.input.row() + SLACK;
         let planes = self.planes.shape.bytes(self.layout.groups);
-        [self.row_len(), planes].map(Block::covering)
+        [codes, codes, planes].map(Block::covering)
     }
 
     /// Packs padded rows, the first of them at the beginning of the planes.
@@ -269,20 +266,32 @@ impl<const ROW: usize> Pixels<ROW> {
         isa: I,
         input: &[u8],
         seen: Range<usize>,
-        codes: &mut [u8],
+        [codes, joined]: [&mut [u8]; 2],
         planes: &mut [u8],
     ) {
         let shape = &self.planes.shape;
-        let [left, _, top] = self.padding;
         let [sy, sx] = shape.stride;
         let (channels, inside) = (self.input.channels, self.input.row());
+        let rows = seen.len().div_ceil(sy);
+        for plane in planes
+            .chunks_mut(shape.plane())
+            .take(sy * sx * self.layout.groups)
+        {
+            plane[..rows * shape.columns].fill(self.pad);
+        }
         for (i, y) in seen.enumerate() {
-            codes.fill(self.pad);
-            if let Some(y) = y.checked_sub(top).filter(|&y| y < self.input.height) {
-                codes[left * channels..][..inside].copy_from_slice(&input[y * inside..][..inside]);
+            if let Some(y) = y.checked_sub(self.top).filter(|&y| y < self.input.height) {
+                let mut own = &input[y * inside..];
+                if own.len() < inside + SLACK {
+                    codes[..inside].copy_from_slice(&own[..inside]);
+                    codes[inside..].fill(0);
+                    own = codes;
+                }
+                let plane = i % sy * sx * self.layout.groups;
+                let first = plane * shape.plane() + i / sy * shape.columns;
+                let to = &mut planes[first..];
+                self.layout.pack(isa, own, channels, joined, to);
             }
-            let first = i % sy * sx * self.layout.groups * shape.plane() + i / sy * shape.columns;
-            self.layout.pack(isa, codes, channels, &mut planes[first..]);
         }
     }
 }
@@ -290,11 +299,12 @@ impl<const ROW: usize> Pixels<ROW> {
 impl<const ROW: usize> Algorithm for Pixels<ROW> {
     #[inline(always)]
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
-        let input = job.inputs.get::<u8>(0);
-        let [codes, _] = self.parts();
-        let (codes, planes) = job.scratch.split_at_mut(codes);
-        let (codes, planes) = (view_mut(codes), view_mut(planes));
-        self.fill(isa, input, self.planes.seen(&job.rows), codes, planes);
+        let input = &job.inputs.get::<u8>(0)[..self.input.elements()];
+        let [codes, joined, _] = self.parts();
+        let (codes, rest) = job.scratch.split_at_mut(codes);
+        let (joined, planes) = rest.split_at_mut(joined);
+        let (spare, planes) = ([codes, joined].map(view_mut), view_mut(planes));
+        self.fill(isa, input, self.planes.seen(&job.rows), spare, planes);
         self.planes
             .run(isa, &self.tables, planes, job.rows.len(), job.output);
     }

@@ -1,14 +1,18 @@
 use super::rows::SLACK;
-use crate::{Conv, isa::Isa};
+use crate::{
+    Conv,
+    isa::{BYTES, Isa},
+};
 
-/// Pixels that are packed at a time.
-const PIXELS: usize = crate::planes::SLACK;
+/// Pixels and groups that are transposed at a time.
+const PIXELS: usize = 16;
+const GROUPS: usize = 16;
 
 /// Input rows by groups of channels: the codes of a few channels of one pixel make a byte, and the bytes of one group lie side
 /// by side, those of the pixels that one output column after the other sees under a tap.
 ///
-/// Group `g` takes the channels `g`, `g + groups`, `g + 2 groups` and so on. What lies beyond the last channel is anything; it
-/// meets weights whose `u` is 0.
+/// Group `g` takes the channels `g`, `g + groups`, `g + 2 groups` and so on. What lies beyond the last channel is any
+/// code; it meets weights whose `u` is 0.
 pub(crate) struct Planar {
     /// Bits of a code.
     code_bits: u32,
@@ -18,10 +22,14 @@ pub(crate) struct Planar {
     pub groups: usize,
     /// Horizontal stride: pixels of one remainder lie together.
     stride: usize,
-    /// Padded input columns.
+    /// Padded input columns to the left that rows of codes lack.
+    left: usize,
+    /// Columns that rows of codes have.
     width: usize,
     /// Bytes from one group to the next.
     pitch: usize,
+    /// Bytes of a group that belong to the row.
+    room: usize,
 }
 
 impl Planar {
@@ -34,20 +42,29 @@ impl Planar {
         let [_, left, _, right] = conv.window.padding;
         let stride = conv.window.stride[1];
         let width = conv.input.width + left + right;
+        let pitch = width.div_ceil(stride).next_multiple_of(PIXELS);
         Self {
             code_bits: conv.code.bits.into(),
             together,
             groups: conv.input.channels.div_ceil(together),
             stride,
+            left: 0,
             width,
-            pitch: width.div_ceil(stride).next_multiple_of(PIXELS),
+            pitch,
+            room: pitch,
         }
     }
 
-    /// The same with other bytes from one group to the next: at least a row's columns. [`PIXELS`] bytes that follow a row may be
-    /// overwritten with anything.
-    pub fn with_pitch(self, pitch: usize) -> Self {
-        Self { pitch, ..self }
+    /// The same for rows of codes without padding, with other bytes from one group to the next. Where padding belongs, packed rows
+    /// are left alone.
+    pub fn unpadded(self, conv: &Conv<'_>, pitch: usize) -> Self {
+        Self {
+            left: conv.window.padding[1],
+            width: conv.input.width,
+            pitch,
+            room: 0,
+            ..self
+        }
     }
 
     /// Bytes of a row.
@@ -60,60 +77,106 @@ impl Planar {
         (kx % self.stride * self.groups + group) * self.pitch + kx / self.stride
     }
 
-    /// Packs a row of padded codes, which [`SLACK`] bytes follow.
-    #[inline(always)]
-    pub fn pack<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
-        // A number that is known to the compiler unrolls the innermost loop.
-        match self.together {
-            1 => self.pack_groups::<I, 1>(isa, codes, channels, row),
-            2 => self.pack_groups::<I, 2>(isa, codes, channels, row),
-            3 => self.pack_groups::<I, 3>(isa, codes, channels, row),
-            4 => self.pack_groups::<I, 4>(isa, codes, channels, row),
-            _ => self.pack_groups::<I, 6>(isa, codes, channels, row),
-        }
+    /// The byte of a group whose codes are all `code`.
+    pub fn byte(&self, code: u8) -> u8 {
+        let slots = 0..self.together as u32;
+        slots.fold(0, |byte, slot| byte | code << (slot * self.code_bits))
     }
 
+    /// Packs a row of codes, which [`SLACK`] bytes follow, codes too. `joined` is space for as many.
     #[inline(always)]
-    fn pack_groups<I: Isa, const TOGETHER: usize>(
+    pub fn pack<I: Isa>(
         &self,
         isa: I,
         codes: &[u8],
         channels: usize,
+        joined: &mut [u8],
         row: &mut [u8],
     ) {
+        // A number that is known to the compiler unrolls the innermost loop.
+        match self.together {
+            1 => self.join::<1>(codes, channels, joined),
+            2 => self.join::<2>(codes, channels, joined),
+            3 => self.join::<3>(codes, channels, joined),
+            4 => self.join::<4>(codes, channels, joined),
+            _ => self.join::<6>(codes, channels, joined),
+        }
         for phase in 0..self.stride {
-            let columns = (self.width - phase.min(self.width)).div_ceil(self.stride);
-            for first in (0..columns).step_by(PIXELS) {
-                let pixels = PIXELS.min(columns - first);
-                for group in (0..self.groups).step_by(PIXELS) {
-                    let mut bytes = [[0u8; 16]; PIXELS];
-                    for (i, bytes) in bytes.iter_mut().enumerate().take(pixels) {
-                        let pixel = ((first + i) * self.stride + phase) * channels;
-                        *bytes = self.join::<TOGETHER>(&codes[pixel + group..]);
-                    }
-                    let columns = isa.transpose(&bytes);
-                    let start = (phase * self.groups + group) * self.pitch + first;
-                    let rows = row[start..].chunks_mut(self.pitch);
-                    for (to, column) in rows.zip(&columns).take(self.groups - group) {
-                        to[..PIXELS].copy_from_slice(column);
+            // The first column of this remainder that the codes have.
+            let first = self.left.saturating_sub(phase).div_ceil(self.stride);
+            let pixel = first * self.stride + phase - self.left;
+            let columns = self.width.saturating_sub(pixel).div_ceil(self.stride);
+            for column in (0..columns).step_by(PIXELS) {
+                // The last pixels begin early enough to end with the row.
+                let column = column.min(columns.saturating_sub(PIXELS));
+                let pixels = PIXELS.min(columns - column);
+                let whole = pixels == PIXELS || first + column + PIXELS <= self.room;
+                let len = if whole { PIXELS } else { pixels };
+                let joined = &joined[(pixel + column * self.stride) * channels..];
+                for group in (0..self.groups).step_by(GROUPS) {
+                    let start = (phase * self.groups + group) * self.pitch + first + column;
+                    let (joined, to) = (&joined[group..], &mut row[start..]);
+                    let from = (joined, self.stride * channels, pixels);
+                    match self.groups - group {
+                        // Half of a transposed block is made with half of the work.
+                        left @ ..=8 => self.transpose::<I, 8>(isa, from, left, len, to),
+                        left => self.transpose::<I, 16>(isa, from, left, len, to),
                     }
                 }
             }
         }
     }
 
-    /// The bytes of sixteen groups of a pixel.
+    /// Joins the codes of groups: each byte holds those that begin at its place.
     #[inline(always)]
-    fn join<const TOGETHER: usize>(&self, codes: &[u8]) -> [u8; 16] {
-        const { assert!(16 + 8 < SLACK) };
-        let mut bytes = [0u8; 16];
-        for slot in 0..TOGETHER {
-            let run: &[u8; 16] = codes[slot * self.groups..].first_chunk().expect("slack");
-            let shift = slot as u32 * self.code_bits;
-            for (byte, &code) in bytes.iter_mut().zip(run) {
-                *byte |= code << shift;
+    fn join<const TOGETHER: usize>(&self, codes: &[u8], channels: usize, joined: &mut [u8]) {
+        const { assert!(BYTES <= SLACK) };
+        // Of pixels that are longer than a vector only the beginnings, else whole vectors whatever pixels they begin and end in.
+        let (runs, run) = match channels {
+            ..=BYTES => (1, self.width * channels),
+            _ => (self.width, self.groups),
+        };
+        for pixel in 0..runs {
+            for start in (pixel * channels..pixel * channels + run).step_by(BYTES) {
+                let mut bytes: [u8; BYTES] = *codes[start..].first_chunk().expect("slack");
+                for slot in 1..TOGETHER {
+                    // Less than a vector before the end of the slack there are no codes any more.
+                    let run = codes.get(start + slot * self.groups..);
+                    if let Some(run) = run.and_then(|run| run.first_chunk::<BYTES>()) {
+                        let shift = slot as u32 * self.code_bits;
+                        for (byte, &code) in bytes.iter_mut().zip(run) {
+                            *byte |= code << shift;
+                        }
+                    }
+                }
+                joined[start..][..BYTES].copy_from_slice(&bytes);
             }
         }
-        bytes
+    }
+
+    /// Writes `len` bytes of each of the first `N` groups, or of those that are left: of as many pixels as there are, from bytes that
+    /// lie `pitch` apart.
+    #[inline(always)]
+    fn transpose<I: Isa, const N: usize>(
+        &self,
+        isa: I,
+        (joined, pitch, pixels): (&[u8], usize, usize),
+        left: usize,
+        len: usize,
+        to: &mut [u8],
+    ) {
+        let mut bytes = [[0; GROUPS]; PIXELS];
+        for (i, bytes) in bytes.iter_mut().enumerate() {
+            let pixel = i.min(pixels - 1);
+            *bytes = *joined[pixel * pitch..].first_chunk().expect("slack");
+        }
+        let columns: [[u8; PIXELS]; N] = *isa.transpose(&bytes).first_chunk().expect("N");
+        for (group, column) in columns.iter().enumerate().take(left) {
+            let to = &mut to[group * self.pitch..];
+            match to.first_chunk_mut() {
+                Some(to) if len == PIXELS => *to = *column,
+                _ => to[..len].copy_from_slice(&column[..len]),
+            }
+        }
     }
 }

@@ -85,7 +85,14 @@ impl Family for Popcount {
 
     /// `[words][planes]` a pixel. Bits beyond the last channel meet weights of 0.
     #[inline(always)]
-    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
+    fn pack_row<I: Isa>(
+        &self,
+        isa: I,
+        codes: &[u8],
+        channels: usize,
+        _: &mut [u8],
+        row: &mut [u8],
+    ) {
         let pixels = row.as_chunks_mut::<8>().0.chunks_exact_mut(self.pixel);
         for (x, pixel) in pixels.enumerate() {
             for (word, to) in pixel.chunks_exact_mut(self.planes).enumerate() {

@@ -25,6 +25,8 @@ pub(crate) struct Rows {
 pub(crate) struct Scratch<'a> {
     /// One padded row of codes.
     codes: &'a mut [u8],
+    /// Space for as many.
+    spare: &'a mut [u8],
     /// `[slots][row bytes]`.
     pub packed: &'a mut [u8],
     /// `[slots][padded width]`.
@@ -58,12 +60,12 @@ impl Rows {
         self.padding[1] + self.input.width + self.padding[2]
     }
 
-    /// Blocks of the four parts of the working space.
-    fn parts(&self, boxes: usize) -> [usize; 4] {
+    /// Blocks of the five parts of the working space.
+    fn parts(&self, boxes: usize) -> [usize; 5] {
         let codes = self.padded_width() * self.input.channels + SLACK;
         let packed = self.slots * self.row_bytes + SLACK;
         let sums = 2 * self.slots * self.padded_width();
-        [codes, packed, sums, 2 * boxes].map(Block::covering)
+        [codes, codes, packed, sums, 2 * boxes].map(Block::covering)
     }
 
     pub fn scratch_bytes(&self, boxes: usize) -> usize {
@@ -72,12 +74,14 @@ impl Rows {
 
     /// Divides the working space.
     pub fn scratch<'a>(&self, blocks: &'a mut [Block], boxes: usize) -> Scratch<'a> {
-        let [codes, packed, sums, _] = self.parts(boxes);
+        let [codes, spare, packed, sums, _] = self.parts(boxes);
         let (codes, rest) = blocks.split_at_mut(codes);
+        let (spare, rest) = rest.split_at_mut(spare);
         let (packed, rest) = rest.split_at_mut(packed);
         let (sums, boxes) = rest.split_at_mut(sums);
         Scratch {
             codes: view_mut(codes),
+            spare: view_mut(spare),
             packed: view_mut(packed),
             sums: view_mut(sums),
             boxes: view_mut(boxes),
@@ -131,8 +135,6 @@ impl Rows {
                 _ => codes.fill(self.pad),
             }
             let slot = self.slot(y);
-            let row = &mut scratch.packed[slot * self.row_bytes..][..self.row_bytes];
-            family.pack_row(isa, codes, channels, row);
             let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
             for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
                 let (whole, rest) = pixel.as_chunks::<BYTES>();
@@ -145,6 +147,8 @@ impl Rows {
                 }
                 *sum = all as u16;
             }
+            let row = &mut scratch.packed[slot * self.row_bytes..][..self.row_bytes];
+            family.pack_row(isa, codes, channels, scratch.spare, row);
         }
     }
 

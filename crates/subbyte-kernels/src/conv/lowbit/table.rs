@@ -133,8 +133,15 @@ impl<const ROW: usize> Family for Table<ROW> {
     }
 
     #[inline(always)]
-    fn pack_row<I: Isa>(&self, isa: I, codes: &[u8], channels: usize, row: &mut [u8]) {
-        self.layout.pack(isa, codes, channels, row);
+    fn pack_row<I: Isa>(
+        &self,
+        isa: I,
+        codes: &[u8],
+        channels: usize,
+        spare: &mut [u8],
+        row: &mut [u8],
+    ) {
+        self.layout.pack(isa, codes, channels, spare, row);
     }
 
     const MIX: Mix = Mix::lookup(ROW);
