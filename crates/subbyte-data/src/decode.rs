@@ -27,12 +27,18 @@ pub fn read_image(
 /// The geometry of an image file as it is.
 pub(crate) fn geometry_of(path: &Path) -> Result<Geometry, Error> {
     let image = decode(path).map_err(|error| error.at(path))?;
-    let colours = if image.color().has_color() { 3 } else { 1 };
-    Ok(geometry(&image, colours))
+    Ok(geometry(&image, own_colours(&image)))
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, Error> {
+    // Before it is opened, which for a pipe waits until somebody writes to it.
+    if !path.metadata()?.is_file() {
+        return Err(ErrorKind::NotAFile.into());
+    }
     let file = bytes::all(&mut File::open(path)?)?;
+    if file.is_empty() {
+        return Err(ErrorKind::EmptyFile.into());
+    }
     // By content, since names lie. The function for bytes in memory limits what a decoder may allocate, and is compiled once for
     // all its users, unlike the generic reader.
     let format = image::guess_format(&file).map_err(undecodable)?;
@@ -50,7 +56,7 @@ fn jpeg_is_whole(file: &[u8]) -> bool {
 }
 
 fn fit(image: DynamicImage, wanted: Geometry, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
-    let found = geometry(&image, wanted.colours);
+    let (own, found) = (own_colours(&image), geometry(&image, wanted.colours));
     let pixels = match wanted.colours {
         1 => image.into_luma8().into_raw(),
         _ => image.into_rgb8().into_raw(),
@@ -60,10 +66,18 @@ fn fit(image: DynamicImage, wanted: Geometry, resize: Option<Resize>) -> Result<
         Some(resize) => resize.apply(&pixels, found, wanted),
         None => Err(ErrorKind::Size {
             expected: wanted,
-            found,
+            found: Geometry {
+                colours: own,
+                ..found
+            },
         }
         .into()),
     }
+}
+
+/// Colours of an image before it is made grey or coloured.
+fn own_colours(image: &DynamicImage) -> usize {
+    if image.color().has_color() { 3 } else { 1 }
 }
 
 fn geometry(image: &DynamicImage, colours: usize) -> Geometry {

@@ -19,6 +19,12 @@ pub enum ErrorKind {
     /// The operating system or a decompressor failed.
     #[error("cannot be read: {0}")]
     Io(io::Error),
+    /// A pipe, a device or a directory where a file is needed; reading it might never end.
+    #[error("is no regular file; give the path of one")]
+    NotAFile,
+    /// A file without content.
+    #[error("is empty; replace or remove it")]
+    EmptyFile,
     /// Nothing at the path looks like a data set.
     #[error("no data set found; looked for\n{0}")]
     NotRecognised(String),

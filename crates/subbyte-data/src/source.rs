@@ -75,12 +75,15 @@ pub fn open(path: &Path, options: &Options) -> Result<Source, Error> {
 
 fn find(path: &Path) -> Result<Box<dyn Reader>, Error> {
     let mut found: Vec<Box<dyn Reader>> = Vec::new();
-    if path.metadata()?.is_dir() {
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
         found.extend(Idx::find(path).map(|idx| Box::new(idx) as _));
         found.extend(Cifar::find(path).map(|cifar| Box::new(cifar) as _));
         if found.is_empty() {
             found.extend(Folder::find(path)?.map(|folder| Box::new(folder) as _));
         }
+    } else if !metadata.is_file() {
+        return Err(ErrorKind::NotAFile.into());
     } else {
         found.extend(Cifar::find_in_archive(path)?.map(|cifar| Box::new(cifar) as _));
     }

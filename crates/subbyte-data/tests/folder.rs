@@ -134,7 +134,7 @@ fn damaged_image_files_are_errors_that_name_them() {
     for name in ["a.png", "a.jpg", "a.webp"] {
         let path = save(&place.path().join(name), picture(5, 6));
         let whole = fs::read(&path).unwrap();
-        for len in [0, 1, 10, whole.len() / 2, whole.len() * 9 / 10] {
+        for len in [1, 10, whole.len() / 2, whole.len() * 9 / 10] {
             fs::write(&path, &whole[..len]).unwrap();
             let error = read_image(&path, COLOUR, None).unwrap_err();
             assert!(
@@ -326,4 +326,35 @@ fn image_files_of_a_folder_come_in_order_of_names() {
     let gone = place.path().join("gone");
     let message = image_files(&gone).unwrap_err().to_string();
     assert!(message.contains("gone"), "{message}");
+}
+
+/// Opening a pipe that nobody writes to would wait for ever.
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_unopened() {
+    let place = TempDir::new().unwrap();
+    let pipe = place.path().join("pipe.png");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [&pipe, Path::new("/dev/zero"), place.path()] {
+        let error = read_image(path, GREY, None).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotAFile), "{error}");
+    }
+    let error = open(&pipe, &Options::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotAFile), "{error}");
+}
+
+#[test]
+fn messages_say_what_an_image_is() {
+    let place = TempDir::new().unwrap();
+    let colour = save(&place.path().join("colour.png"), picture(7, 8));
+    let error = read_image(&colour, GREY, None).unwrap_err().to_string();
+    assert!(
+        error.contains("is 7x8 colour where 5x6 grey is needed"),
+        "{error}"
+    );
+    let empty = place.path().join("empty.png");
+    fs::write(&empty, "").unwrap();
+    let error = read_image(&empty, GREY, None).unwrap_err().to_string();
+    assert!(error.contains("empty.png: is empty"), "{error}");
 }
