@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use subbyte::data::{self, Dataset, Geometry, ImageStream, Resize, read_image};
 
 use crate::files::{self, BUILTIN};
-use crate::{interrupt, note};
+use crate::{classes, interrupt, note};
 
 /// A label and an image, `[height][width][colours]`.
 pub type Example<'a> = (usize, Cow<'a, [u8]>);
@@ -47,15 +47,44 @@ impl From<Dataset> for TestImages {
 }
 
 impl TestImages {
-    /// Those that [`files::test_data`] reads, with image files left where they are.
-    pub fn open(path: &str, geometry: Geometry, resize: Option<Resize>) -> Result<Self> {
+    /// Those that [`files::test_data`] reads, with image files left where they are. Labels follow the network's classes as
+    /// [`classes::of_folders`] says, else the order of the folders' names. `names` are the network's class names, if it has any;
+    /// `count` is the number of its classes, where that is known without names.
+    pub fn open(
+        path: &str,
+        geometry: Geometry,
+        resize: Option<Resize>,
+        names: &[String],
+        count: Option<usize>,
+    ) -> Result<Self> {
         if path == BUILTIN {
             return Ok(data::fashion_mnist_subset().test.into());
         }
         let source = files::open(path, geometry, resize)?;
-        let Some(list) = source.held_out_files()? else {
+        let Some(mut list) = source.held_out_files()? else {
             return Ok(source.held_out()?.into());
         };
+        let count = match (names.len(), count) {
+            (0, None) => list.classes.len(),
+            (named, count) => count.unwrap_or(named),
+        };
+        let numbers = classes::of_folders(&list.classes, names, count);
+        if let Some(numbers) = numbers.with_context(|| path.to_owned())? {
+            for label in &mut list.labels {
+                *label = u16::try_from(numbers[usize::from(*label)])?;
+            }
+            list.classes = (0..count).map(|class| class.to_string()).collect();
+            list.classes[..names.len()].clone_from_slice(names);
+        } else {
+            let why = if names.is_empty() {
+                "the network does not know its classes' names"
+            } else {
+                "none is named like a class of the network"
+            };
+            note!(
+                "note: the class folders of {path} are numbered in the order of their names, since {why}"
+            );
+        }
         Ok(Self {
             images: Images::Files {
                 classes: list.classes,

@@ -19,13 +19,16 @@ pub fn run(args: &Eval) -> Result<ExitCode> {
         Network::Model(model, bytes) => {
             let path = files::data_path(given.or(files::noted_data(&model)), None, &args.file)?;
             let geometry = files::model_geometry(&model);
-            let images = TestImages::open(&path, geometry, files::resize(&model))?;
-            evaluate(args, &model, bytes.len(), &images)
+            let plan = Plan::new(&model, args.engine.options())?;
+            let (resize, count) = (files::resize(&model), plan.classes());
+            let images = TestImages::open(&path, geometry, resize, &model.classes, Some(count))?;
+            evaluate(args, (&model, &plan), bytes.len(), &images)
         }
         Network::Graph(graph, checkpoint) => {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
-            let images = TestImages::open(&path, files::geometry(&graph), None)?;
+            let images =
+                TestImages::open(&path, files::geometry(&graph), None, &graph.classes, None)?;
             let (measurement, _) =
                 measurement::network(&graph, checkpoint.as_deref(), &images, args.engine)?;
             if images.broken() < images.len() {
@@ -45,15 +48,19 @@ fn show(args: &Eval, measurement: &Measurement) -> Result<()> {
 }
 
 /// Measures a model until it is done or interrupted.
-fn evaluate(args: &Eval, model: &Model, bytes: usize, images: &TestImages) -> Result<ExitCode> {
-    let plan = Plan::new(model, args.engine.options())?;
+fn evaluate(
+    args: &Eval,
+    (model, plan): (&Model, &Plan),
+    bytes: usize,
+    images: &TestImages,
+) -> Result<ExitCode> {
     let mut pool = Pool::new(args.engine.threads)?;
-    subbyte::check_data(&plan, images.geometry(), images.classes())?;
+    subbyte::check_data(plan, images.geometry(), images.classes())?;
     interrupt::watch()?;
     let mut bar = Bar::new("integer model", images.len());
     let examples = images.examples(args.engine.threads())?;
     let wanted = examples.take_while(|_| !interrupt::asked());
-    let score = subbyte::score(&plan, &mut pool, wanted, |accuracy| bar.at(accuracy.images))?;
+    let score = subbyte::score(plan, &mut pool, wanted, |accuracy| bar.at(accuracy.images))?;
     drop(bar);
     let done = score.accuracy.images;
     if done + images.broken() < images.len() {

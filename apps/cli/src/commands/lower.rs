@@ -28,7 +28,7 @@ pub fn run(args: &Lower) -> Result<()> {
     subbyte::lower::lower(&graph)?;
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
-    let images = TestImages::open(&path, files::geometry(&graph), None)?;
+    let images = TestImages::open(&path, files::geometry(&graph), None, &graph.classes, None)?;
     let lowered = measurement::lower(
         &graph,
         checkpoint.as_deref(),

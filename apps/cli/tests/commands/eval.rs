@@ -64,6 +64,56 @@ fn a_folder_of_classes_gives_the_accuracy_of_the_reference_whatever_the_threads(
     assert_eq!(counted(&place.run(&portable).json()), expected);
 }
 
+/// One folder for each of some classes, named by `name`, each with the image that a perfect judge of the model would put there.
+fn sorted_by_the_model(model: &Model, name: impl Fn(usize) -> String) -> Place {
+    let place = Place::new();
+    place.model("small.sbm", model);
+    for seed in 0..60 {
+        let image = testing::random_image(model, seed);
+        let logits = reference::run(model, &image).unwrap();
+        let best = logits.iter().max().unwrap();
+        let class = logits.iter().position(|logit| logit == best).unwrap();
+        place.image(&format!("data/{}/{seed}.png", name(class)), &image, 28);
+    }
+    place
+}
+
+#[test]
+fn labels_follow_the_names_of_the_folders_not_their_order() {
+    let mut model = model();
+    // Folders that sort the other way round, one with a character that no folder has.
+    model.classes = (0..10).map(|class| format!("{}/x", 9 - class)).collect();
+    let place = sorted_by_the_model(&model, |class| model.classes[class].replace('/', "_"));
+    let outcome = place.run(&["eval", "small.sbm", "data", "--json"]);
+    assert_eq!(outcome.json()["top1"], 1.0);
+    assert!(!outcome.stderr.contains("note"), "{}", outcome.stderr);
+
+    // A folder without images is a class as the others are.
+    std::fs::create_dir_all(place.path("data/other")).unwrap();
+    place
+        .run(&["eval", "small.sbm", "data"])
+        .refused(&["data", "named like no class", "other"]);
+}
+
+#[test]
+fn folders_may_be_numbers_of_classes_and_else_their_order_counts() {
+    let mut model = model();
+    model.classes.clear();
+    // As text, 3 comes after 010.
+    let place = sorted_by_the_model(&model, |class| "0".repeat(class % 3) + &class.to_string());
+    let outcome = place.run(&["eval", "small.sbm", "data", "--json"]);
+    assert_eq!(outcome.json()["top1"], 1.0);
+    assert!(!outcome.stderr.contains("note"), "{}", outcome.stderr);
+
+    let place = sorted_by_the_model(&model, |class| format!("class {class}"));
+    for class in 0..10 {
+        std::fs::create_dir_all(place.path(&format!("data/class {class}"))).unwrap();
+    }
+    let outcome = place.run(&["eval", "small.sbm", "data", "--json"]);
+    assert_eq!(outcome.json()["top1"], 1.0);
+    assert!(outcome.stderr.contains("in the order of their names"));
+}
+
 #[test]
 fn broken_images_are_left_out_and_named_at_the_end() {
     let (place, model) = place();
