@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use subbyte::{Level, Options};
 
 /// Convolutional networks below eight bits in every layer, on integers only.
@@ -14,6 +15,13 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Ends the process as it ends for other wrong command lines, for what only shows when files were read.
+pub fn refuse(problem: &str) -> ! {
+    Args::command()
+        .error(ErrorKind::ValueValidation, problem)
+        .exit()
 }
 
 /// One command each.
@@ -124,7 +132,7 @@ pub struct Bench {
     /// Model (`.sbm`).
     pub model: PathBuf,
     /// Threads; unless given, one and all of the machine's are compared.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Images of a run. With one, threads share its rows; with more, they share the images.
     #[arg(long, value_name = "N", default_value = "1")]
@@ -140,6 +148,16 @@ pub struct Bench {
     pub json: bool,
 }
 
+/// More than any machine of today computes at once, and few enough for every system to start them.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse().ok().and_then(NonZeroUsize::new);
+    threads
+        .filter(|threads| threads.get() <= MOST_THREADS)
+        .ok_or_else(|| format!("give a number from 1 to {MOST_THREADS}"))
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| "not a number".to_owned())?;
     // A day is more than anybody waits, and no sum of such times overflows.
@@ -153,7 +171,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct Engine {
     /// Threads that compute, and as many that decode image files; all of the machine's unless given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// Highest instruction set to use, such as `avx2`; unless given, what SUBBYTE_ISA names, else the best of the processor.
     #[arg(long, value_name = "NAME", value_parser = Level::from_name)]

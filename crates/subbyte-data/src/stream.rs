@@ -1,6 +1,6 @@
 //! Image files one after the other, decoded ahead of whoever reads them.
 
-use crate::{Error, Geometry, Resize, read_image};
+use crate::{Error, ErrorKind, Geometry, Resize, read_image};
 use std::{
     iter,
     num::NonZeroUsize,
@@ -57,9 +57,12 @@ impl ImageStream {
                     }
                 }
             };
-            let thread = thread::Builder::new()
-                .name("decoder".into())
-                .spawn(decode)?;
+            let named = thread::Builder::new().name("decoder".into());
+            let thread = named.spawn(decode).map_err(|error| {
+                let text =
+                    format!("the system does not start {threads} threads to decode: {error}");
+                Error::from(ErrorKind::Argument(text))
+            })?;
             Ok(Decoder { images, thread })
         };
         Ok(Self {

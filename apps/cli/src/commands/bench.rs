@@ -10,11 +10,14 @@ use anyhow::Result;
 use subbyte::engine::Step;
 use subbyte::{Options, Plan};
 
-use crate::args::Bench;
+use crate::args::{self, Bench};
 use crate::files;
-use crate::output::{print, print_json};
+use crate::output::{print, print_json, thousands};
 use ceiling::Ceilings;
 use report::{Layer, Report, Row};
+
+/// Most bytes of the images of a run.
+const MOST_BYTES: usize = 1 << 30;
 
 /// Measures whole runs and layers of a model, and what the machine could do at best.
 pub fn run(args: &Bench) -> Result<()> {
@@ -29,6 +32,13 @@ pub fn run(args: &Bench) -> Result<()> {
     };
     let plan = plan_for(NonZeroUsize::MIN)?;
     let batch = args.batch.get();
+    let most = MOST_BYTES / plan.image_bytes().max(4 * plan.classes());
+    if batch > most {
+        args::refuse(&format!(
+            "--batch {batch}: give at most {most}, so that images and logits take no more than {} bytes each",
+            thousands(MOST_BYTES as u64)
+        ));
+    }
     let mut plans = Vec::new();
     for threads in args
         .threads

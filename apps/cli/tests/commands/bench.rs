@@ -143,6 +143,12 @@ fn what_is_no_model_or_cannot_run_here_is_an_error() {
     wrong(&["--seconds", "0"], "more than 0");
     wrong(&["--seconds", "NaN"], "more than 0");
     wrong(&["--batch", "0"], "--batch");
+    for huge in ["100000000000", "2000000", "18446744073709551615"] {
+        wrong(&["--batch", huge], "give at most 1369568");
+    }
+    for threads in ["0", "1025", "30000", "many"] {
+        wrong(&["--threads", threads], "from 1 to 1024");
+    }
     for level in Level::ALL.iter().filter(|level| !level.is_available()) {
         place
             .run(&["bench", "small.sbm", "--level", level.name()])

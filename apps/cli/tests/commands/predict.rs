@@ -167,6 +167,18 @@ fn any_number_of_threads_shows_the_same_in_the_same_order() {
 }
 
 #[test]
+fn as_many_threads_as_may_be_asked_for_start_and_no_more() {
+    let place = Place::new();
+    folder(&place, 3);
+    std::fs::remove_file(place.path("in/0001.png")).unwrap();
+    let run = |threads| place.run(&["predict", "small.sbm", "in", "--threads", threads]);
+    assert_eq!(run("1024").code, 0);
+    let refused = run("1025");
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("1024"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_level_that_the_processor_lacks_is_refused() {
     let place = Place::new();
     folder(&place, 3);
