@@ -1,5 +1,6 @@
 //! Networks, models and data from files.
 
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,7 +19,7 @@ pub enum Network {
 
 /// Reads a model or a network, by its content. A file named like a model is judged as one even where its first bytes are damaged.
 pub fn load(path: &Path) -> Result<Network> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let named_model = path.extension().is_some_and(|extension| extension == "sbm");
     if named_model || bytes.starts_with(&model::MAGIC) {
         return Ok(Network::Model(Box::new(parse_model(path, &bytes)?), bytes));
@@ -31,6 +32,14 @@ pub fn load(path: &Path) -> Result<Network> {
         Some(Box::new(Checkpoint::load(path)?))
     };
     Ok(Network::Graph(Box::new(graph), checkpoint))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Before it is opened, which for a pipe waits until somebody writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    std::fs::read(path)
 }
 
 /// Reads a model.

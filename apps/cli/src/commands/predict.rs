@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 use subbyte::data::{self, ImageStream};
 use subbyte::model::{Model, Op};
@@ -37,11 +37,12 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
     let (geometry, resize) = (files::model_geometry(&model), files::resize(&model));
     let plan = Plan::new(&model, args.engine.options())?;
     let mut pool = Pool::new(args.engine.threads)?;
-    let files: Arc<[PathBuf]> = expand(&args.images)?.into();
+    let (files, mut broken) = expand(&args.images);
+    let files: Arc<[PathBuf]> = files.into();
+    let count = files.len() + broken.len();
     let threads = args.engine.threads();
     let stream = ImageStream::new(Arc::clone(&files), geometry, resize, threads)?;
     interrupt::watch()?;
-    let mut broken = Vec::new();
     let numbered = files.iter().enumerate().zip(stream);
     let wanted = numbered.take_while(|_| !interrupt::asked());
     let images = wanted.filter_map(|((i, file), image)| match image {
@@ -72,26 +73,30 @@ pub fn run(args: &Predict) -> Result<ExitCode> {
         }
     })?;
     printed?;
-    printer.end(&bar, &broken)?;
+    let interrupted = shown + broken.len() < count;
+    printer.end(&bar, &broken, interrupted)?;
     drop(bar);
-    images::end(shown, &broken, files.len())
+    images::end(shown, &broken, count)
 }
 
-/// The image files that are meant: a folder stands for those in it.
-fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+/// The image files that are meant, where a folder stands for those in it; and the folders that stand for none.
+fn expand(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Broken>) {
+    let (mut files, mut broken) = (Vec::new(), Vec::new());
     for path in paths {
-        if path.is_dir() {
-            let inside = data::image_files(path)?;
-            if inside.is_empty() {
-                bail!("{} holds no images (JPEG, PNG or WebP)", path.display());
-            }
-            files.extend(inside);
-        } else {
+        if !path.is_dir() {
             files.push(path.clone());
+            continue;
+        }
+        match data::image_files(path) {
+            Ok(inside) if inside.is_empty() => broken.push(Broken {
+                file: path.display().to_string(),
+                problem: format!("{}: holds no images (JPEG, PNG or WebP)", path.display()),
+            }),
+            Ok(inside) => files.extend(inside),
+            Err(problem) => broken.push(Broken::new(path, &problem)),
         }
     }
-    Ok(files)
+    (files, broken)
 }
 
 /// The classes with the `top` largest logits, of equal logits the first class first.
@@ -130,7 +135,7 @@ fn softmax(logits: &[i32], scale: f64) -> Vec<f64> {
 enum Printer {
     /// One row a prediction; an image is named in the row of its first.
     Table { rows: Rows, header: Option<String> },
-    /// One object with a list of the images, one a line, and a list of the broken files. What was last known of waits until it is
+    /// One object with a list of the images, one a line, a list of the broken files, and whether images are missing. What was last known of waits until it is
     /// clear whether a comma follows it.
     Json { last: String },
 }
@@ -181,12 +186,14 @@ impl Printer {
         }
     }
 
-    fn end(self, bar: &Bar, broken: &[Broken]) -> Result<()> {
+    fn end(self, bar: &Bar, broken: &[Broken], interrupted: bool) -> Result<()> {
         match self {
             Self::Table { .. } => Ok(()),
             Self::Json { last } => {
                 let broken = serde_json::to_string(broken)?;
-                bar.print(&format!("{last}\n],\n\"broken\": {broken}\n}}"))
+                bar.print(&format!(
+                    "{last}\n],\n\"broken\": {broken},\n\"interrupted\": {interrupted}\n}}"
+                ))
             }
         }
     }

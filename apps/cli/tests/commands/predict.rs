@@ -104,10 +104,42 @@ fn images_that_cannot_be_read_are_named_and_the_others_shown() {
     let rows: Vec<&str> = outcome.stdout.lines().skip(2).collect();
     assert_eq!(rows.len(), 3, "{}", outcome.stdout);
     assert!(rows[0].starts_with("good.png") && rows[1].starts_with(' '));
+}
+
+#[test]
+fn a_folder_without_images_is_a_problem_like_others() {
+    let place = Place::new();
+    folder(&place, 3);
     place.write("empty/notes.txt", "");
-    place
-        .run(&["predict", "small.sbm", "empty"])
-        .refused(&["empty", "no images"]);
+    let outcome = place.run(&["predict", "small.sbm", "empty", "in", "--json"]);
+    outcome.refused(&["2 of 4 images", "empty", "no images", "0001.png"]);
+    let report: Value = serde_json::from_str(&outcome.stdout).expect("one object");
+    assert_eq!(report["images"].as_array().unwrap().len(), 2);
+    assert_eq!(report["broken"][0]["file"], "empty");
+    assert_eq!(report["interrupted"], false);
+    let alone = place.run(&["predict", "small.sbm", "empty", "--json"]);
+    alone.refused(&["1 of 1 images", "empty"]);
+    let report: Value = serde_json::from_str(&alone.stdout).expect("one object");
+    assert_eq!(report["images"], Value::Array(Vec::new()));
+}
+
+/// Opening a pipe that nobody writes to would wait for ever.
+#[cfg(unix)]
+#[test]
+fn pipes_are_refused() {
+    let place = Place::new();
+    folder(&place, 3);
+    for name in ["in/0001.png", "model.sbm"] {
+        let _ = std::fs::remove_file(place.path(name));
+        let made = std::process::Command::new("mkfifo")
+            .arg(place.path(name))
+            .status();
+        assert!(made.unwrap().success());
+    }
+    let outcome = place.run(&["predict", "small.sbm", "in"]);
+    outcome.refused(&["1 of 3 images", "0001.png", "no regular file"]);
+    let outcome = place.run(&["predict", "model.sbm", "in"]);
+    outcome.refused(&["model.sbm", "no regular file"]);
 }
 
 /// A folder of images in which the one in the middle is broken. Names sort like numbers.
@@ -192,43 +224,39 @@ fn a_level_that_the_processor_lacks_is_refused() {
     assert!(outcome.stderr.contains("portable"), "{}", outcome.stderr);
 }
 
-/// An image that nobody has written yet keeps the command waiting until the interruption has arrived.
+/// A reader that does not take what is written keeps the command waiting until the interruption has arrived.
 #[cfg(unix)]
 #[test]
 fn an_interruption_ends_the_list_properly() {
+    use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
     let place = Place::new();
-    folder(&place, 400);
-    let fifo = place.path("in/0100.png");
-    std::fs::remove_file(&fifo).unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let child = Command::new(env!("CARGO_BIN_EXE_subbyte"))
+    let count = 2000;
+    folder(&place, count);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_subbyte"))
         .current_dir(place.path("."))
         .args(["predict", "small.sbm", "in", "--threads", "1", "--json"])
+        .args(["--top", "10"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Opened by whoever decodes it, when the command is in the midst of its work.
-    let mut image = std::fs::File::create(&fifo).unwrap();
+    // When the first line comes, the command is in the midst of its work; all of them are more than a pipe holds.
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    stdout.read_line(&mut text).unwrap();
     let interrupted = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(interrupted.unwrap().success());
     std::thread::sleep(std::time::Duration::from_millis(300));
-    std::io::Write::write_all(&mut image, b"no picture").unwrap();
-    drop(image);
+    stdout.read_to_string(&mut text).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains("interrupted after"), "{stderr}");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("one whole object");
-    let shown = report["images"].as_array().unwrap().len();
-    assert!((1..200).contains(&shown), "{shown} images");
+    let report: Value = serde_json::from_str(&text).expect("one whole object");
+    assert_eq!(report["interrupted"], true);
+    let shown = report["images"].as_array().unwrap().len() as u64;
+    assert!((1..count / 2).contains(&shown), "{shown} images");
 }
