@@ -1,7 +1,7 @@
 //! Images that networks are measured on.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -157,9 +157,9 @@ impl TestImages {
         end(done, &self.broken.borrow(), self.len())
     }
 
-    /// How many files could not be used when the images were last gone through.
-    pub fn broken(&self) -> usize {
-        self.broken.borrow().len()
+    /// The files that could not be used when the images were last gone through.
+    pub fn broken(&self) -> Ref<'_, [Broken]> {
+        Ref::map(self.broken.borrow(), Vec::as_slice)
     }
 
     /// At most `count` images, spread evenly.

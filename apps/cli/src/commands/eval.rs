@@ -1,12 +1,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde::Serialize;
 use subbyte::model::Model;
 use subbyte::{Plan, Pool};
 
 use crate::args::Eval;
 use crate::files::{self, Network};
-use crate::images::TestImages;
+use crate::images::{Broken, TestImages};
 use crate::measurement::{self, Measurement};
 use crate::output::{Bar, percent, print, print_json};
 use crate::{interrupt, note};
@@ -31,17 +32,30 @@ pub fn run(args: &Eval) -> Result<ExitCode> {
                 TestImages::open(&path, files::geometry(&graph), None, &graph.classes, None)?;
             let (measurement, _) =
                 measurement::network(&graph, checkpoint.as_deref(), &images, args.engine)?;
-            if images.broken() < images.len() {
-                show(args, &measurement)?;
+            let done = images.len() - images.broken().len();
+            if done > 0 {
+                show(args, &measurement, &images)?;
             }
-            images.end(images.len() - images.broken())
+            images.end(done)
         }
     }
 }
 
-fn show(args: &Eval, measurement: &Measurement) -> Result<()> {
+/// The figures, and the files that are not in them.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    measurement: &'a Measurement,
+    broken: &'a [Broken],
+}
+
+fn show(args: &Eval, measurement: &Measurement, images: &TestImages) -> Result<()> {
     if args.json {
-        print_json(measurement)
+        let broken = &images.broken();
+        print_json(&Report {
+            measurement,
+            broken,
+        })
     } else {
         print(&measurement.table().to_string())
     }
@@ -63,7 +77,7 @@ fn evaluate(
     let score = subbyte::score(plan, &mut pool, wanted, |accuracy| bar.at(accuracy.images))?;
     drop(bar);
     let done = score.accuracy.images;
-    if done + images.broken() < images.len() {
+    if done + images.broken().len() < images.len() {
         note!("top-1 so far {}", percent(score.accuracy.top1()));
     } else if done > 0 {
         let measurement = Measurement {
@@ -71,7 +85,7 @@ fn evaluate(
             layers: Some(super::inspect::layers(model)?),
             ..Measurement::of_model(&score, pool.threads())
         };
-        show(args, &measurement)?;
+        show(args, &measurement, images)?;
     }
     images.end(done)
 }

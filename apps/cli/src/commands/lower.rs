@@ -37,7 +37,7 @@ pub fn run(args: &Lower) -> Result<()> {
         Engine::default(),
     )?;
     // A model is not written with figures of only some of the images.
-    images.end(images.len() - images.broken())?;
+    images.end(images.len() - images.broken().len())?;
     files::write(&output, &lowered.bytes)?;
     if args.json {
         return print_json(&lowered.measurement);

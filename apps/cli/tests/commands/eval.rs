@@ -124,6 +124,9 @@ fn broken_images_are_left_out_and_named_at_the_end() {
     outcome.refused(&["2 of 130 images", "class4", "06.png", "class9", "12.png"]);
     let report: Value = serde_json::from_str(&outcome.stdout).expect("one object");
     assert_eq!(report["images"], CLASSES * IMAGES - 2);
+    let broken = report["broken"].as_array().unwrap();
+    let files: Vec<_> = broken.iter().map(|b| b["file"].as_str().unwrap()).collect();
+    assert!(files.len() == 2 && files[0].contains("class4"), "{files:?}");
     let counts = |class, i| ![(4, 6), (9, 12)].contains(&(class, i));
     assert_eq!(counted(&report), right(&model, counts));
 }
@@ -168,6 +171,7 @@ fn a_network_is_measured_on_the_same_images_as_its_model() {
     let expected = right(&model, |class, i| (class, i) != (4, 6));
     let whole = measure("small.sbg");
     assert_eq!(whole["images"], 129);
+    assert_eq!(whole["broken"].as_array().unwrap().len(), 1);
     assert_eq!(counted(&whole), expected);
     assert_eq!(whole["differing_codes"], 0);
     let float = measure("float.sbg");
