@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use subbyte::data::{self, Dataset, Geometry};
-use subbyte::graph::{Graph, Op, sbg};
+use subbyte::graph::sbg::{self, SbgErrorKind};
+use subbyte::graph::{Graph, Op};
 use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::train::{Checkpoint, Recipe};
 
@@ -19,12 +20,21 @@ pub enum Network {
 
 /// Reads a model or a network, by its content. A file named like a model is judged as one even where its first bytes are damaged.
 pub fn load(path: &Path) -> Result<Network> {
-    let bytes = read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let named_model = path.extension().is_some_and(|extension| extension == "sbm");
-    if named_model || bytes.starts_with(&model::MAGIC) {
+    let bytes = read(path)?;
+    if is_model(path, &bytes) {
         return Ok(Network::Model(Box::new(parse_model(path, &bytes)?), bytes));
     }
-    let (graph, extras) = sbg::load(path)?;
+    let (graph, extras) = match sbg::load(path) {
+        Err(error)
+            if matches!(error.kind(), SbgErrorKind::Container(_)) && !is_named(path, "sbg") =>
+        {
+            bail!(
+                "{} is neither a model (.sbm) nor a network (.sbg)",
+                path.display()
+            );
+        }
+        network => network?,
+    };
     // A network that training wrote carries its recipe.
     let checkpoint = if extras.text.is_empty() {
         None
@@ -34,23 +44,38 @@ pub fn load(path: &Path) -> Result<Network> {
     Ok(Network::Graph(Box::new(graph), checkpoint))
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Before it is opened, which for a pipe waits until somebody writes to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    std::fs::read(path)
-}
-
 /// Reads a model.
 pub fn load_model(path: &Path) -> Result<(Model, Vec<u8>)> {
-    match load(path)? {
-        Network::Model(model, bytes) => Ok((*model, bytes)),
-        Network::Graph(..) => bail!(
+    let bytes = read(path)?;
+    if is_model(path, &bytes) {
+        return Ok((parse_model(path, &bytes)?, bytes));
+    }
+    if is_named(path, "sbg") || sbg::from_bytes(&bytes).is_ok() {
+        bail!(
             "{} is a network, not a model; turn it into one with `subbyte lower {0}`",
             path.display()
-        ),
+        );
     }
+    bail!("{} is no model (.sbm)", path.display())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let read = || {
+        // Before it is opened, which for a pipe waits until somebody writes to it.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        std::fs::read(path)
+    };
+    read().with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn is_model(path: &Path, bytes: &[u8]) -> bool {
+    is_named(path, "sbm") || bytes.starts_with(&model::MAGIC)
+}
+
+fn is_named(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }
 
 fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
@@ -67,13 +92,25 @@ fn parse_model(path: &Path, bytes: &[u8]) -> Result<Model> {
 /// is not divided.
 pub fn test_data(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<Dataset> {
     if path == BUILTIN {
-        return Ok(data::fashion_mnist_subset().test);
+        return builtin(geometry);
     }
     Ok(open(path, geometry, resize)?.held_out()?)
 }
 
 /// The path of the data inside the binary.
 pub const BUILTIN: &str = "builtin";
+
+/// The test part of the data inside the binary.
+pub fn builtin(wanted: Geometry) -> Result<Dataset> {
+    let test = data::fashion_mnist_subset().test;
+    if test.geometry() != wanted {
+        bail!(
+            "the images of `{BUILTIN}` are {}, the network reads {wanted}; give data of that size with --data PATH",
+            test.geometry()
+        );
+    }
+    Ok(test)
+}
 
 /// The data set at a path.
 pub fn open(path: &str, geometry: Geometry, resize: Option<data::Resize>) -> Result<data::Source> {

@@ -58,7 +58,7 @@ impl TestImages {
         count: Option<usize>,
     ) -> Result<Self> {
         if path == BUILTIN {
-            return Ok(data::fashion_mnist_subset().test.into());
+            return Ok(files::builtin(geometry)?.into());
         }
         let source = files::open(path, geometry, resize)?;
         let Some(mut list) = source.held_out_files()? else {

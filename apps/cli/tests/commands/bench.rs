@@ -132,7 +132,11 @@ fn what_is_no_model_or_cannot_run_here_is_an_error() {
         .run(&["bench", "net.sbg"])
         .refused(&["net.sbg", "subbyte lower"]);
     place.write("notes.txt", "no model");
-    place.run(&["bench", "notes.txt"]).refused(&["notes.txt"]);
+    for command in ["bench", "verify"] {
+        let outcome = place.run(&[command, "notes.txt"]);
+        outcome.refused(&["notes.txt", "no model (.sbm)"]);
+        assert!(!outcome.stderr.contains(".sbg"), "{}", outcome.stderr);
+    }
     place.run(&["bench", "none.sbm"]).refused(&["none.sbm"]);
     let wrong = |arguments: &[&str], part: &str| {
         let outcome = place.run(&[&["bench", "small.sbm"], arguments].concat());

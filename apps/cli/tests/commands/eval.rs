@@ -1,7 +1,10 @@
 //! Models measured on folders of image files.
 
 use serde_json::Value;
-use subbyte_graph::{networks::FirstLayer, sbg};
+use subbyte_graph::{
+    networks::{self, FirstLayer},
+    sbg,
+};
 use subbyte_model::{Model, reference, testing};
 
 use crate::support::{Place, model, network};
@@ -152,6 +155,20 @@ fn data_of_other_classes_are_refused() {
     place
         .run(&["eval", "small.sbm", "data"])
         .refused(&["1 classes", "10"]);
+}
+
+#[test]
+fn builtin_data_of_another_size_are_refused_in_pixels() {
+    let config = networks::NetworkConfig {
+        colours: 3,
+        ..Default::default()
+    };
+    let graph = networks::build("small", &config).unwrap();
+    let place = Place::new();
+    sbg::save(place.path("colour.sbg"), &graph, &Default::default()).unwrap();
+    place
+        .run(&["eval", "colour.sbg", "builtin"])
+        .refused(&["28x28 grey", "32x32 colour"]);
 }
 
 #[test]

@@ -167,6 +167,10 @@ fn files_that_are_missing_cut_off_or_damaged_are_named() {
     place
         .run(&["inspect", "start.sbm"])
         .refused(&["start.sbm", "not an .sbm file"]);
+    place.write("notes.txt", "something else");
+    place
+        .run(&["inspect", "notes.txt"])
+        .refused(&["notes.txt is neither a model (.sbm) nor a network (.sbg)"]);
     place.write("other.sbg", "something else");
     place.run(&["inspect", "other.sbg"]).refused(&["other.sbg"]);
 }
