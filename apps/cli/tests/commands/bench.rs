@@ -68,7 +68,7 @@ fn layers_with_weights_have_a_rate_and_low_bit_ones_a_ceiling() {
             ceilings += 1;
         }
     }
-    assert!(ceilings > 0, "{report}");
+    assert!(ceilings > 0 || report["level"] == "portable", "{report}");
     assert!(
         numbers(&report["ceilings"], "nanoseconds_a_step")
             .iter()
@@ -91,6 +91,8 @@ fn threads_batch_and_level_are_obeyed() {
     );
     for layer in report["layers"].as_array().unwrap() {
         assert_eq!(layer["level"], "portable");
+        // What the compiler makes of portable loops has no ceiling.
+        assert!(layer["ceiling_gmacs"].is_null(), "{layer}");
     }
 }
 

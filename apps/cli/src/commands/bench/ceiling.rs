@@ -21,13 +21,17 @@ pub struct CeilingReport {
 }
 
 impl Ceilings {
-    /// Measures all that the steps of a plan need.
+    /// Measures all that the steps of a plan need. Portable kernels have no ceiling: the compiler makes vectors of their loops in
+    /// its own way, so that no loop over registers alone tells what they could reach.
     pub fn measure(steps: &[Step]) -> Self {
         let mut ceilings = Vec::<(Mix, Level, f64)>::new();
         for step in steps {
             let (Some(kernel), Some(Innermost { mix, .. })) = (step.kernel, step.innermost) else {
                 continue;
             };
+            if kernel.level == Level::Portable {
+                continue;
+            }
             let known = |c: &(Mix, Level, f64)| (c.0, c.1) == (mix, kernel.level);
             if !ceilings.iter().any(known)
                 && let Some(time) = nanoseconds(mix, kernel.level)
