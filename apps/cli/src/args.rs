@@ -10,7 +10,7 @@ use subbyte::{Level, Options};
 
 /// Convolutional networks below eight bits in every layer, on integers only.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "subbyte", version, propagate_version = true)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]

@@ -181,9 +181,9 @@ impl Measurement {
         );
         let float = self.differing_float_predictions.map(|n| of(n, images));
         row("predictions that differ from the float forward", float);
-        let threads = self
-            .threads
-            .map_or(String::new(), |n| format!(" ({n} threads)"));
+        let threads = self.threads.map_or(String::new(), |n| {
+            format!(" ({n} thread{})", if n == 1 { "" } else { "s" })
+        });
         row(
             "images per second",
             self.images_per_second

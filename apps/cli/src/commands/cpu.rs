@@ -5,6 +5,9 @@ use subbyte::engine::{Kernel, LEVEL_VARIABLE, Level, REGISTRY};
 use crate::args::Cpu;
 use crate::output::{Table, print, print_json};
 
+/// Characters that a line of a kernel's summary may take.
+const SUMMARY: usize = 48;
+
 #[derive(Serialize)]
 struct Report {
     architecture: &'static str,
@@ -84,13 +87,33 @@ impl Report {
     fn kernels(&self) -> Table {
         let mut table = Table::new(["kernel", "operation", "compiled for", "takes"]).text(4);
         for kernel in &self.kernels {
+            let mut summary = lines(kernel.summary).into_iter();
             table.row([
                 kernel.name.to_owned(),
                 kernel.operation.to_owned(),
                 kernel.levels.join(" "),
-                kernel.summary.to_owned(),
+                summary.next().unwrap_or_default(),
             ]);
+            for more in summary {
+                table.row([String::new(), String::new(), String::new(), more]);
+            }
         }
         table
     }
+}
+
+/// The words of a summary in lines as long as may be.
+fn lines(summary: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in summary.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= SUMMARY => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

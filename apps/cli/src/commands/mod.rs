@@ -16,11 +16,14 @@ mod verify;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use subbyte::Level;
 
 use crate::args::{Args, Command};
 
 /// Runs the command that was asked for. A check that fails is no error, but its exit code is 1.
 pub fn run(args: Args) -> Result<ExitCode> {
+    // A level in the environment that cannot be used is a mistake for commands too that do not obey it.
+    Level::resolve(None)?;
     match args.command {
         Command::Quickstart(args) => quickstart::run(&args)?,
         Command::Train(args) => return train::run(&args),

@@ -1,10 +1,11 @@
 use crate::note;
-use crate::output::print;
+use crate::output::{print, thousands};
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use subbyte::train::{Control, Event, Observer};
 
 /// Progress of work on a known number of images: a bar on a terminal, a line every few seconds elsewhere.
@@ -25,7 +26,7 @@ impl Bar {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64).with_message(label.clone());
             bar.set_style(style(
-                "{msg} {bar:30} {pos}/{len} images, {per_sec}, {eta} left",
+                "{msg} {bar:30} {pos}/{len} images, {speed}, {eta} left",
             ));
             bar
         });
@@ -72,6 +73,13 @@ impl Drop for Bar {
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("a valid template")
+        .with_key(
+            "speed",
+            |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A line that cannot be written is not shown.
+                let _ = write!(out, "{}/s", thousands(state.per_sec() as u64));
+            },
+        )
         .progress_chars("━╸─")
 }
 

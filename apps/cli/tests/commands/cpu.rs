@@ -23,4 +23,8 @@ fn the_table_names_the_variable_that_lowers_the_level() {
     for part in ["SUBBYTE_ISA", "portable", "avx512", "requant"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
+    let lines = outcome.stdout.lines().map(|line| line.chars().count());
+    assert!(lines.max() <= Some(120), "{}", outcome.stdout);
+    let version = Place::new().run(&["--version"]).stdout;
+    assert!(version.starts_with("subbyte "), "{version}");
 }

@@ -63,6 +63,8 @@ fn a_folder_of_classes_gives_the_accuracy_of_the_reference_whatever_the_threads(
         assert_eq!(counted(&report), expected, "{threads} threads");
         assert_eq!(report["threads"].to_string(), threads);
     }
+    let table = place.run(&["eval", "small.sbm", "data", "--threads", "1"]);
+    assert!(table.stdout.contains("(1 thread)"), "{}", table.stdout);
     let portable = ["eval", "small.sbm", "data", "--json", "--level", "portable"];
     assert_eq!(counted(&place.run(&portable).json()), expected);
 }

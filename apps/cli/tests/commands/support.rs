@@ -55,9 +55,16 @@ impl Place {
 
     /// Runs `subbyte` in the folder, without the settings of whoever runs the tests.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, None)
+    }
+
+    /// Runs `subbyte` with an instruction set in the environment.
+    pub fn run_with(&self, arguments: &[&str], level: Option<&str>) -> Outcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_subbyte"));
         command.current_dir(self.0.path()).args(arguments);
-        let output = command.env_remove("SUBBYTE_ISA").output().unwrap();
+        command.env_remove("SUBBYTE_ISA");
+        command.envs(level.map(|level| ("SUBBYTE_ISA", level)));
+        let output = command.output().unwrap();
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Outcome {
             code: output.status.code().expect("no signal"),

@@ -80,3 +80,19 @@ fn a_network_is_sent_to_lower() {
         .run(&["verify", "net.sbg"])
         .refused(&["net.sbg", "subbyte lower"]);
 }
+
+#[test]
+fn an_unknown_level_in_the_environment_is_an_error_of_every_command() {
+    let place = Place::new();
+    place.model("small.sbm", &model());
+    for command in [
+        &["verify", "small.sbm"][..],
+        &["inspect", "small.sbm"],
+        &["bench", "small.sbm", "--level", "portable"],
+        &["cpu"],
+    ] {
+        let outcome = place.run_with(command, Some("bogus"));
+        outcome.refused(&["SUBBYTE_ISA", "bogus", "portable"]);
+        assert_eq!(outcome.stdout, "");
+    }
+}
