@@ -227,6 +227,9 @@ pub struct Inspect {
 pub struct Verify {
     /// Model (`.sbm`).
     pub model: PathBuf,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `plot`.

@@ -12,6 +12,7 @@ use subbyte::{Options, Plan};
 
 use crate::args::{self, Bench};
 use crate::files;
+use crate::note;
 use crate::output::{print, print_json, thousands};
 use ceiling::Ceilings;
 use report::{Layer, Report, Row};
@@ -52,6 +53,9 @@ pub fn run(args: &Bench) -> Result<()> {
         };
         plans.push((threads, plan_for(sharing)?));
     }
+    // Whole runs are warmed up and measured, layers measured.
+    let patience = args.seconds.as_secs_f64() * (1.1 * plans.len() as f64 + 1.0);
+    note!("measuring for about {patience:.1} s");
     let times = measure::runs(&plans, batch, args.seconds)?;
     let rows = plans.iter().zip(&times);
     let ceilings = Ceilings::measure(plan.steps());

@@ -1,13 +1,35 @@
+use std::fmt;
 use std::process::ExitCode;
 
 use crate::note;
 use anyhow::{Result, bail};
+use serde::Serialize;
 use subbyte::engine::{Level, Options, Plan};
 use subbyte::model::{Model, TestVector, reference};
 
 use crate::args::Verify;
 use crate::files;
-use crate::output::{Table, print};
+use crate::output::{Table, print, print_json};
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    /// Number of test vectors.
+    vectors: usize,
+    replays: Vec<Replay>,
+    /// Levels that this processor lacks.
+    skipped: Vec<&'static str>,
+}
+
+/// All vectors on one level.
+#[derive(Serialize)]
+struct Replay {
+    level: &'static str,
+    /// Whether steps were fused; null for the reference, which has none.
+    fused: Option<bool>,
+    /// What is wrong; null where all logits are those of the vectors.
+    failure: Option<String>,
+}
 
 /// Replays the test vectors of a model on the reference interpreter and on every instruction set, with steps fused and not.
 pub fn run(args: &Verify) -> Result<ExitCode> {
@@ -19,25 +41,19 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
             args.model.display()
         );
     }
-    let mut table = Table::new(["level", "steps", "result"]).text(3);
-    let mut failures = 0;
-    let mut row = |level: &str, steps: &str, outcome: Result<(), String>| {
-        failures += usize::from(outcome.is_err());
-        let result = outcome.map_or_else(|what| format!("FAILED: {what}"), |()| "ok".to_owned());
-        table.row([level.to_owned(), steps.to_owned(), result]);
-    };
-    row(
-        "reference",
-        "",
-        replay(&model, |image| Ok(reference::run(&model, image)?)),
-    );
+    let reference = replay(&model, |image| Ok(reference::run(&model, image)?));
+    let mut replays = vec![Replay {
+        level: "reference",
+        fused: None,
+        failure: reference.err(),
+    }];
     let mut skipped = Vec::new();
     for &level in Level::ALL {
         if !level.is_available() {
             skipped.push(level.name());
             continue;
         }
-        for (fuse, steps) in [(true, "fused"), (false, "single")] {
+        for fuse in [true, false] {
             let plan = Plan::new(
                 &model,
                 Options {
@@ -48,21 +64,25 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
             )?;
             let mut arena = plan.arena();
             let outcome = replay(&model, |image| Ok(plan.run(&mut arena, image)?.to_vec()));
-            row(level.name(), steps, outcome);
+            replays.push(Replay {
+                level: level.name(),
+                fused: Some(fuse),
+                failure: outcome.err(),
+            });
         }
     }
-    let mut text = format!(
-        "{vectors} test vectors of {}\n\n{table}",
-        args.model.display()
-    );
-    if !skipped.is_empty() {
-        text += &format!(
-            "\nskipped, since this processor lacks them: {}",
-            skipped.join(", ")
-        );
+    let report = Report {
+        model: args.model.display().to_string(),
+        vectors,
+        replays,
+        skipped,
+    };
+    if args.json {
+        print_json(&report)?;
+    } else {
+        print(&report.to_string())?;
     }
-    print(&text)?;
-    if failures == 0 {
+    if report.replays.iter().all(|replay| replay.failure.is_none()) {
         return Ok(ExitCode::SUCCESS);
     }
     note!(
@@ -71,6 +91,34 @@ pub fn run(args: &Verify) -> Result<ExitCode> {
         args.model.display()
     );
     Ok(ExitCode::FAILURE)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(["level", "steps", "result"]).text(3);
+        for replay in &self.replays {
+            let steps = match replay.fused {
+                None => "",
+                Some(true) => "fused",
+                Some(false) => "single",
+            };
+            let result = match &replay.failure {
+                None => "ok".to_owned(),
+                Some(what) => format!("FAILED: {what}"),
+            };
+            table.row([replay.level.to_owned(), steps.to_owned(), result]);
+        }
+        write!(
+            f,
+            "{} test vectors of {}\n\n{table}",
+            self.vectors, self.model
+        )?;
+        if !self.skipped.is_empty() {
+            let skipped = self.skipped.join(", ");
+            write!(f, "\nskipped, since this processor lacks them: {skipped}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The first logit that `run` gives another value than the test vectors, in words.

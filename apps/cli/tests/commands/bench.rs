@@ -112,6 +112,7 @@ fn people_see_tables_that_fit_a_terminal() {
     ] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
+    assert!(outcome.stderr.starts_with("measuring for about"));
     let widest = outcome
         .stdout
         .lines()

@@ -37,6 +37,12 @@ fn every_level_of_the_machine_is_replayed_or_named_as_skipped() {
         .filter(|line| line.ends_with("ok"))
         .count();
     assert_eq!(fine, replayed);
+    let report = place.run(&["verify", "small.sbm", "--json"]).json();
+    let replays = report["replays"].as_array().unwrap();
+    assert_eq!(replays.len(), replayed);
+    assert!(replays.iter().all(|replay| replay["failure"].is_null()));
+    assert_eq!(report["skipped"].as_array().unwrap().len(), skipped);
+    assert_eq!(report["vectors"], 2);
     println!("{skipped} levels are not available here");
 }
 
@@ -58,6 +64,13 @@ fn a_wrong_logit_fails_on_every_level() {
         "{}",
         outcome.stdout
     );
+    let outcome = place.run(&["verify", "changed.sbm", "--json"]);
+    outcome.refused(&["changed.sbm"]);
+    let report: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("one object");
+    for replay in report["replays"].as_array().unwrap() {
+        let failure = replay["failure"].as_str().unwrap();
+        assert!(failure.starts_with("vector 1: logit 3"), "{failure}");
+    }
 }
 
 #[test]
