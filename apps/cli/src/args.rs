@@ -94,6 +94,9 @@ pub struct Eval {
     /// Model (`.sbm`) or network (`.sbg`).
     pub file: PathBuf,
     /// Data set: a folder, an archive, or `builtin`; of a trained network or its model, unless given, its recipe's.
+    ///
+    /// Folders of images mean the classes of their names or numbers; where they have neither, the note on stderr says that their
+    /// order counts.
     #[arg(value_name = "DATA")]
     pub positional: Option<String>,
     /// The same as an option.
