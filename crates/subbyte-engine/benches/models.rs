@@ -1,4 +1,5 @@
-//! Times the steps of models: `cargo bench -p subbyte-engine -- FILE.sbm ...`. `SUBBYTE_ISA` sets the level.
+//! Times models and their steps without building the command: `cargo bench -p subbyte-engine -- FILE.sbm ...`. `SUBBYTE_ISA` sets
+//! the level.
 
 use std::{
     num::NonZeroUsize,
@@ -28,24 +29,20 @@ fn main() {
             one.as_secs_f64() * 1e3,
             plan.arena_bytes()
         );
-        if std::env::var_os("THREADS").is_some() {
-            let threads = NonZeroUsize::new(2).expect("not 0");
-            let mut pool = Pool::new(Some(threads)).expect("threads start");
-            let plan = Plan::new(
-                &model,
-                Options {
-                    threads,
-                    ..Options::default()
-                },
-            )
-            .expect("the model is valid");
-            let mut arena = plan.arena();
-            let two = fastest(|| {
-                plan.run_with(&mut pool, &mut arena, &image)
-                    .expect("sizes fit");
-            });
-            println!("    2 threads: {:.3} ms", two.as_secs_f64() * 1e3);
-        }
+        let threads = NonZeroUsize::new(2).expect("not 0");
+        let mut pool = Pool::new(Some(threads)).expect("threads start");
+        let options = Options {
+            threads,
+            ..Options::default()
+        };
+        let shared = Plan::new(&model, options).expect("the model is valid");
+        let mut memory = shared.arena();
+        let two = fastest(|| {
+            shared
+                .run_with(&mut pool, &mut memory, &image)
+                .expect("sizes fit");
+        });
+        println!("    2 threads: {:.3} ms", two.as_secs_f64() * 1e3);
         let mut times = vec![Duration::MAX; plan.steps().len()];
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
