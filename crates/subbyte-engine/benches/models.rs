@@ -17,9 +17,14 @@ fn main() {
         let model = subbyte_model::read(&bytes).expect("a model");
         let plan = Plan::new(&model, Options::default()).expect("the model is valid");
         let mut arena = plan.arena();
-        let image: Vec<u8> = (0..plan.image_bytes())
-            .map(|i| ((i * 7919) >> 3) as u8)
-            .collect();
+        // Pixels without any order, the hardest case for the tables of a first layer.
+        let mut state = 1u64;
+        let image: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .take(plan.image_bytes())
+        .collect();
         let one = fastest(|| {
             plan.run(&mut arena, &image).expect("sizes fit");
         });

@@ -164,9 +164,9 @@ pub fn first_layers(random: &mut Random, cases: &mut Vec<Case>) {
             codes,
         };
         let conv = conv(random, table.output(), channels, square(kernel, stride), 1);
-        let image = vec![Tensor::Codes(
-            random.codes(CodeType::unsigned(8), table.input.elements()),
-        )];
+        // Equal pixels would find all that they need in the first cache.
+        let pixels = (0..table.input.elements()).map(|_| random.range(0..=255) as u8);
+        let image = vec![Tensor::Codes(pixels.collect())];
         let title = format!("{kernel}x{kernel}/{stride} RGB -> {channels} at {size}, {name}");
         let fold = Fold::of(&table, &conv).map(|fold| &*Box::leak(Box::new(fold)));
         cases.push((

@@ -130,8 +130,59 @@ impl Narrow {
         at: usize,
         output: &mut [u8],
     ) {
+        let len = BYTES.min(self.channels - panel * BYTES);
+        self.write_len(isa, sums, panel, at, len, output);
+    }
+
+    /// Writes the output of a panel for `P` pixels, or for `P` times several of them, whose first elements lie `step` elements apart
+    /// from element `at` of the output on. What would lie from element `end` on is left out.
+    #[inline(always)]
+    pub fn write_tile<I: Isa, const P: usize>(
+        &self,
+        isa: I,
+        sums: &[I::Words; P],
+        panel: usize,
+        [at, step, end]: [usize; 3],
+        output: &mut [u8],
+    ) {
+        let len = BYTES.min(self.channels - panel * BYTES);
+        let whole = I::MANY_REGISTERS && len == BYTES && at + (P - 1) * step + BYTES <= end;
+        if let (Form::Thresholds { panels, .. }, true) = (&self.form, whole)
+            && let Thresholds { table, flip: None } = &panels[panel]
+        {
+            let mut counts = [isa.zero_words(); P];
+            for row in table {
+                for p in 0..P {
+                    counts[p] = isa.count_greater(counts[p], sums[p], row);
+                }
+            }
+            let output = &mut output[at..][..(P - 1) * step + BYTES];
+            for p in 0..P {
+                let to = output[p * step..].first_chunk_mut().expect("whole");
+                isa.store_bytes(counts[p], to);
+            }
+            return;
+        }
+        for p in 0..P {
+            let at = at + p * step;
+            if at < end {
+                self.write_len(isa, sums[p], panel, at, len.min(end - at), output);
+            }
+        }
+    }
+
+    /// As [`Narrow::write`] for the first `len` channels of the panel.
+    #[inline(always)]
+    fn write_len<I: Isa>(
+        &self,
+        isa: I,
+        sums: I::Words,
+        panel: usize,
+        at: usize,
+        len: usize,
+        output: &mut [u8],
+    ) {
         let first = panel * BYTES;
-        let len = BYTES.min(self.channels - first);
         let mut codes = [0; BYTES];
         let whole = len == BYTES;
         let to = match output[at..].first_chunk_mut() {

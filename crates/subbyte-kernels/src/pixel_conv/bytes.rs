@@ -4,7 +4,7 @@
 //! channel's constant, and are divided by what they have in common. Pixel values that have the same codes share their entries:
 //! tables of few codes stay in the cache. Where there are few output channels, a vector holds those of several pixels.
 
-use super::{PADDING, PixelConv};
+use super::{PADDING, PixelConv, gather};
 use crate::{
     Conv, Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Narrow,
@@ -12,9 +12,20 @@ use crate::{
     memory::{Block, Split, view, view_mut},
 };
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
 
-/// Output rows for which the tables of a window's row are read at a time, so that these stay in the cache.
+/// Output rows for which some tables are read at a time, so that these stay in the cache.
 const STRIP: usize = 16;
+
+/// Bytes of tables that are read at a time, where more than a row of the window has fewer. Twice as many gain nothing.
+const PASS_BYTES: usize = 128 << 10;
+
+/// Rows of the window that are read at a time at most.
+const MAX_PASS: usize = 8;
+
+/// Vectors of the largest tile, and pixels of them.
+const MAX_VECTORS: usize = 4;
+const MAX_PIXELS: usize = 4 * MAX_VECTORS;
 
 /// Panels of [`BYTES`] output channels, or all channels of several pixels.
 pub(crate) struct Bytes {
@@ -29,6 +40,8 @@ pub(crate) struct Bytes {
     table_bytes: usize,
     /// Consecutive entries of a window's row that are added before they are widened: 1, 2 or 3.
     depth: usize,
+    /// Rows of the window whose tables are read at a time.
+    pass: usize,
     /// Where a row of classes has that of the first output pixel, `[kernel_w][colours]`.
     offsets: Vec<usize>,
     /// `[panels][kernel_h][kernel_w][colours][entries]`, entries of `BYTES / pixels` bytes.
@@ -90,7 +103,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             }
         });
         let depth = store.number(1..=MAX_DEPTH, || fold.depth(run, MAX_DEPTH));
-        let pitch = pitch(problem.table.input, &conv.window);
+        let pitch = pitch(problem.table.input, &conv.window, pixels);
         let stride = conv.window.stride[1];
         let colours = problem.table.input.channels;
         let offset = |i: usize| {
@@ -110,6 +123,7 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             classes,
             table_bytes,
             depth,
+            pass: (PASS_BYTES / (run * table_bytes)).clamp(1, kernel_h.min(MAX_PASS)),
             offsets: (0..run).map(offset).collect(),
             tables,
             unit: fold.unit as i16,
@@ -119,16 +133,17 @@ impl KernelFor<PixelConv<'_>> for Bytes {
     }
 }
 
-/// Padded columns of one remainder: those that an output column after the other sees under a tap.
-fn pitch(input: Extent, window: &Window) -> usize {
+/// Padded columns of one remainder: those that an output column after the other sees under a tap, and as many more as the last
+/// tile of a row may run on.
+fn pitch(input: Extent, window: &Window, pixels: usize) -> usize {
     let [_, left, _, right] = window.padding;
-    (left + input.width + right).div_ceil(window.stride[1])
+    (left + input.width + right).div_ceil(window.stride[1]) + MAX_VECTORS * pixels - 1
 }
 
 impl Bytes {
     /// Classes of a padded row of pixels, `[stride][colours][pitch]`.
     fn row_len(&self) -> usize {
-        self.window.stride[1] * self.input.channels * pitch(self.input, &self.window)
+        self.window.stride[1] * self.input.channels * pitch(self.input, &self.window, self.pixels)
     }
 
     /// Output rows of a strip.
@@ -146,12 +161,17 @@ impl Bytes {
         Block::covering(2 * self.slots() * self.row_len())
     }
 
+    /// Vectors of sums of a row of the output, and as many more as its last tile may have.
+    fn partial_len(&self) -> usize {
+        self.output.width.div_ceil(self.pixels) + MAX_VECTORS - 1
+    }
+
     /// Puts the classes of padded row `y` into `row`.
     #[inline(always)]
     fn classify(&self, image: &[u8], y: usize, row: &mut [u16]) {
         let (colours, stride) = (self.input.channels, self.window.stride[1]);
         let [top, left, ..] = self.window.padding;
-        let pitch = pitch(self.input, &self.window);
+        let pitch = pitch(self.input, &self.window, self.pixels);
         let inside = y.checked_sub(top).filter(|&y| y < self.input.height);
         let pixels = inside.map(|y| &image[y * self.input.row()..][..self.input.row()]);
         for (plane, row) in row.chunks_exact_mut(pitch).enumerate() {
@@ -162,11 +182,8 @@ impl Bytes {
             // The first padded column of this remainder that lies within the image.
             let first = left.saturating_sub(phase).div_ceil(stride);
             let column = first * stride + phase - left;
-            let values =
-                pixels[(column * colours + colour).min(pixels.len())..].chunks(stride * colours);
-            for (class, values) in row[first..].iter_mut().zip(values) {
-                *class = classes[usize::from(values[0])];
-            }
+            let start = column * colours + colour;
+            gather(classes, pixels, start, stride * colours, &mut row[first..]);
         }
     }
 
@@ -184,46 +201,47 @@ impl Bytes {
     ) -> [I::Bytes; P] {
         let mut bytes = [isa.zero_bytes(); P];
         for (i, &offset) in offsets.iter().enumerate() {
-            for p in 0..P {
-                // SAFETY: the caller's promises; a class is the place of an entry of `BYTES / R` bytes within its table.
-                let found = unsafe {
-                    let tables = tables.add(i * self.table_bytes);
-                    let classes = classes.add(offset + p * R);
-                    let at = |pixel: usize| tables.add(usize::from(*classes.add(pixel)));
-                    match R {
-                        1 => isa.load_bytes(&*at(0).cast()),
-                        2 => isa.join2([&*at(0).cast(), &*at(1).cast()]),
+            // SAFETY: the caller's promises; a class is the place of an entry of `BYTES / R` bytes within its table.
+            unsafe {
+                let tables = tables.add(i * self.table_bytes);
+                let places = places::<P, R>(classes.add(offset));
+                for p in 0..P {
+                    let at = &places[p * R..][..R];
+                    let found = match R {
+                        1 => isa.load_bytes(&*tables.add(at[0]).cast()),
+                        2 => isa.join2([&*tables.add(at[0]).cast(), &*tables.add(at[1]).cast()]),
                         _ => isa.join4([
-                            &*at(0).cast(),
-                            &*at(1).cast(),
-                            &*at(2).cast(),
-                            &*at(3).cast(),
+                            &*tables.add(at[0]).cast(),
+                            &*tables.add(at[1]).cast(),
+                            &*tables.add(at[2]).cast(),
+                            &*tables.add(at[3]).cast(),
                         ]),
-                    }
-                };
-                bytes[p] = match i {
-                    0 => found,
-                    _ => isa.add_bytes(bytes[p], found),
-                };
+                    };
+                    bytes[p] = match i {
+                        0 => found,
+                        _ => isa.add_bytes(bytes[p], found),
+                    };
+                }
             }
         }
         bytes
     }
 
-    /// What a row of the window adds to the sums of `P` vectors of `R` output pixels from column `x` on.
+    /// `sums` and what a row of the window adds to them, those of `P` vectors of `R` output pixels from column `x` on.
     #[inline(always)]
     fn tile<I: Isa, const P: usize, const R: usize, const D: usize>(
         &self,
         isa: I,
+        mut sums: [I::Adding; P],
         classes: &[u16],
         tables: &[u8],
         x: usize,
-    ) -> [I::Words; P] {
-        debug_assert!(x + P * R <= self.output.width && classes.len() == self.row_len());
+    ) -> [I::Adding; P] {
+        debug_assert!(x / R + P <= self.partial_len() && classes.len() == self.row_len());
         debug_assert!(tables.len() == self.offsets.len() * self.table_bytes);
-        let mut sums = [isa.zero_sums(); P];
         let (groups, rest) = self.offsets.as_chunks::<D>();
-        // SAFETY: a row has a class for every output pixel from every offset on; its tables are as many as its offsets.
+        // SAFETY: a row has a class for every output pixel, and for the rest of the last tile, from every offset on; its tables are
+        // as many as its offsets.
         unsafe {
             let classes = classes.as_ptr().add(x);
             let mut tables = tables.as_ptr();
@@ -242,51 +260,63 @@ impl Bytes {
                 tables = tables.add(self.table_bytes);
             }
         }
-        let mut words = [isa.zero_words(); P];
-        for p in 0..P {
-            words[p] = isa.sums(sums[p]);
-        }
-        words
+        sums
     }
 
-    /// Adds row `ky` of the window to row `y` of the output; the last one writes it.
+    /// Adds the rows `pass.rows` of the window to a row of the output; the last ones write it.
     #[inline(always)]
     fn row<I: Isa, const P: usize, const R: usize, const D: usize>(
         &self,
         isa: I,
-        classes: &[u16],
-        [panel, ky, y]: [usize; 3],
+        pass: &Pass<'_>,
         partial: &mut [[i16; BYTES]],
         output: &mut [u8],
     ) {
         let (width, channels) = (self.output.width, self.output.channels);
         let [kernel_h, _] = self.window.kernel;
-        let (first, last) = (ky == 0, ky + 1 == kernel_h);
+        let (first, last) = (pass.rows.start == 0, pass.rows.end == kernel_h);
         let row_bytes = self.offsets.len() * self.table_bytes;
-        let tables = &view::<u8>(&self.tables)[(panel * kernel_h + ky) * row_bytes..][..row_bytes];
-        let mut next = 0;
-        while next < width {
-            // The last tile of a row begins early enough to end with the row.
-            let start = next.min(width - P * R);
-            let words: [I::Words; P] = self.tile::<I, P, R, D>(isa, classes, tables, start);
-            for p in 0..P {
-                let (x, mut words) = (start + p * R, words[p]);
-                // What the tile before has done is not added again.
-                if x + R <= next {
-                    continue;
-                }
-                if !first {
-                    words = isa.add_words(words, &partial[x]);
-                }
-                if last {
-                    let words = isa.scale_words(words, self.unit, -self.middle);
-                    let at = (y * width + x) * channels + panel * BYTES;
-                    self.finish.write(isa, words, panel, at, output);
-                } else {
-                    isa.store_words(words, &mut partial[x]);
-                }
+        // What is seen of each row of the window, found before the pixels are gone through.
+        let mut seen: [(&[u16], &[u8]); MAX_PASS] = [(&[], &[]); MAX_PASS];
+        let seen = &mut seen[..pass.rows.len()];
+        for (seen, ky) in seen.iter_mut().zip(pass.rows.clone()) {
+            let slot = (pass.y + ky) % self.slots();
+            let tables = view::<u8>(&self.tables);
+            *seen = (
+                &pass.classes[slot * self.row_len()..][..self.row_len()],
+                &tables[(pass.panel * kernel_h + ky) * row_bytes..][..row_bytes],
+            );
+        }
+        for x in (0..width).step_by(P * R) {
+            let mut sums = [isa.zero_sums(); P];
+            for (classes, tables) in seen.iter() {
+                sums = self.tile::<I, P, R, D>(isa, sums, classes, tables, x);
             }
-            next = start + P * R;
+            let partial: &mut [[i16; BYTES]; P] = partial[x / R..]
+                .first_chunk_mut()
+                .expect("some more than pixels");
+            if !last {
+                for p in 0..P {
+                    let mut words = isa.sums(sums[p]);
+                    if !first {
+                        words = isa.add_words(words, &partial[p]);
+                    }
+                    isa.store_words(words, &mut partial[p]);
+                }
+                continue;
+            }
+            let mut words = [isa.zero_words(); P];
+            for p in 0..P {
+                words[p] = isa.sums(sums[p]);
+                if !first {
+                    words[p] = isa.add_words(words[p], &partial[p]);
+                }
+                words[p] = isa.scale_words(words[p], self.unit, -self.middle);
+            }
+            let at = (pass.row * width + x) * channels + pass.panel * BYTES;
+            let end = (pass.row + 1) * width * channels;
+            self.finish
+                .write_tile(isa, &words, pass.panel, [at, R * channels, end], output);
         }
     }
 
@@ -294,19 +324,54 @@ impl Bytes {
     fn rows<I: Isa, const R: usize, const D: usize>(
         &self,
         isa: I,
-        classes: &[u16],
-        place: [usize; 3],
+        pass: &Pass<'_>,
         partial: &mut [[i16; BYTES]],
         output: &mut [u8],
     ) {
         match (self.output.width / R, I::MANY_REGISTERS) {
-            (4.., true) => self.row::<I, 4, R, D>(isa, classes, place, partial, output),
-            (2.., false) if I::TILE > 1 => {
-                self.row::<I, 2, R, D>(isa, classes, place, partial, output)
-            }
-            _ => self.row::<I, 1, R, D>(isa, classes, place, partial, output),
+            (4.., true) => self.row::<I, 4, R, D>(isa, pass, partial, output),
+            (2.., false) if I::TILE > 1 => self.row::<I, 2, R, D>(isa, pass, partial, output),
+            _ => self.row::<I, 1, R, D>(isa, pass, partial, output),
         }
     }
+}
+
+/// What is added to a row of the output at a time.
+struct Pass<'a> {
+    /// Padded rows of pixels, each in its slot.
+    classes: &'a [u16],
+    /// Rows of the window.
+    rows: Range<usize>,
+    panel: usize,
+    /// The padded row under the first row of the window.
+    y: usize,
+    /// The row of the job's output.
+    row: usize,
+}
+
+/// The classes of `P * R` pixels, four of them in one read.
+///
+/// # Safety
+/// There are as many.
+#[inline(always)]
+unsafe fn places<const P: usize, const R: usize>(classes: *const u16) -> [usize; MAX_PIXELS] {
+    let mut places = [0; MAX_PIXELS];
+    for four in (0..P * R).step_by(4) {
+        if cfg!(target_endian = "little") && four + 4 <= P * R {
+            // SAFETY: the caller's promise; reading needs no alignment.
+            let mut classes = unsafe { classes.add(four).cast::<u64>().read_unaligned() };
+            for place in &mut places[four..four + 4] {
+                *place = usize::from(classes as u16);
+                classes >>= 16;
+            }
+        } else {
+            for i in four..(P * R).min(four + 4) {
+                // SAFETY: the caller's promise.
+                places[i] = usize::from(unsafe { *classes.add(i) });
+            }
+        }
+    }
+    places
 }
 
 impl Algorithm for Bytes {
@@ -317,34 +382,38 @@ impl Algorithm for Bytes {
         let rows = view_mut::<u16>(rows);
         let partial = view_mut::<i16>(partial).as_chunks_mut::<BYTES>().0;
         let (slots, row_len) = (self.slots(), self.row_len());
-        let (stride, width) = (self.window.stride[0], self.output.width);
+        let (stride, kernel_h) = (self.window.stride[0], self.window.kernel[0]);
         let mut filled = 0;
         for first in job.rows.clone().step_by(self.strip()) {
             let strip = first..(first + self.strip()).min(job.rows.end);
             let top = job.rows.start;
             let output = &mut *job.output;
-            let seen = (strip.end - 1) * stride + self.window.kernel[0];
+            let seen = (strip.end - 1) * stride + kernel_h;
             for y in filled.max(first * stride)..seen {
                 self.classify(image, y, &mut rows[y % slots * row_len..][..row_len]);
             }
             filled = seen;
             for panel in 0..self.output.channels.div_ceil(BYTES) {
-                for ky in 0..self.window.kernel[0] {
+                for ky in (0..kernel_h).step_by(self.pass) {
                     for y in strip.clone() {
-                        let partial = &mut partial[(y - first) * width..][..width];
-                        let slot = (y * stride + ky) % slots;
-                        let classes = &rows[slot * row_len..][..row_len];
-                        let place = [panel, ky, y - top];
+                        let partial = &mut partial[(y - first) * self.partial_len()..];
+                        let pass = Pass {
+                            classes: rows,
+                            rows: ky..(ky + self.pass).min(kernel_h),
+                            panel,
+                            y: y * stride,
+                            row: y - top,
+                        };
                         match (self.pixels, self.depth) {
-                            (1, 3) => self.rows::<I, 1, 3>(isa, classes, place, partial, output),
+                            (1, 3) => self.rows::<I, 1, 3>(isa, &pass, partial, output),
                             (1, 2) if I::TILE > 1 => {
-                                self.rows::<I, 1, 2>(isa, classes, place, partial, output)
+                                self.rows::<I, 1, 2>(isa, &pass, partial, output)
                             }
-                            (1, _) => self.rows::<I, 1, 1>(isa, classes, place, partial, output),
-                            (2, 3) => self.rows::<I, 2, 3>(isa, classes, place, partial, output),
-                            (2, _) => self.rows::<I, 2, 1>(isa, classes, place, partial, output),
-                            (_, 3) => self.rows::<I, 4, 3>(isa, classes, place, partial, output),
-                            _ => self.rows::<I, 4, 1>(isa, classes, place, partial, output),
+                            (1, _) => self.rows::<I, 1, 1>(isa, &pass, partial, output),
+                            (2, 3) => self.rows::<I, 2, 3>(isa, &pass, partial, output),
+                            (2, _) => self.rows::<I, 2, 1>(isa, &pass, partial, output),
+                            (_, 3) => self.rows::<I, 4, 3>(isa, &pass, partial, output),
+                            _ => self.rows::<I, 4, 1>(isa, &pass, partial, output),
                         }
                     }
                 }
@@ -353,7 +422,7 @@ impl Algorithm for Bytes {
     }
 
     fn scratch_bytes(&self) -> usize {
-        self.blocks() * Block::BYTES + self.strip() * self.output.width * 2 * BYTES
+        self.blocks() * Block::BYTES + self.strip() * self.partial_len() * 2 * BYTES
     }
 
     fn packed_bytes(&self) -> usize {

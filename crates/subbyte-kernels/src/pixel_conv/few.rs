@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{PADDING, PixelConv, fold::Fold};
+use super::{PADDING, PixelConv, fold::Fold, gather};
 use crate::{
     Extent, Job, KernelFor, Mix, Store, Work,
     finish::Lanes,
@@ -142,12 +142,14 @@ impl Few {
                     let row = &mut planes[start..][..shape.columns];
                     row.fill(classes[PADDING]);
                     let Some(pixels) = pixels else { continue };
-                    let values = &pixels[(column * colours + colour).min(pixels.len())..];
-                    let values = values.chunks(sx * colours);
                     let row = &mut row[first.min(shape.columns)..];
-                    for (class, values) in row.iter_mut().zip(values) {
-                        *class = classes[usize::from(values[0])];
-                    }
+                    gather(
+                        classes,
+                        pixels,
+                        column * colours + colour,
+                        sx * colours,
+                        row,
+                    );
                 }
             }
         }

@@ -35,3 +35,20 @@ impl PixelConv<'_> {
         self.conv.macs()
     }
 }
+
+/// Puts the classes of every `step`th pixel value from `start` on into `row`, as many as there are values or places.
+#[inline(always)]
+fn gather<T: Copy>(
+    classes: &[T; PADDING + 1],
+    pixels: &[u8],
+    start: usize,
+    step: usize,
+    row: &mut [T],
+) {
+    let (mut at, mut places) = (start, row.iter_mut());
+    // Both ends are looked for at every step: a loop of known length would be vectorised by the compiler, value by value.
+    while let (Some(&value), Some(class)) = (pixels.get(at), places.next()) {
+        *class = classes[usize::from(value)];
+        at += step;
+    }
+}
