@@ -3,7 +3,7 @@
 use crate::{
     Extent, Job, KernelFor, Store, Window,
     isa::{Algorithm, BYTES, Isa},
-    memory::Split,
+    memory::{Split, view_mut},
 };
 
 /// Codes -> codes of the same type; padding never wins.
@@ -34,43 +34,50 @@ impl Algorithm for MaxPool {
     fn run<I: Isa>(&self, _: I, job: Job<'_>) {
         let (extent, channels) = (self.output(), self.input.channels);
         let input = job.inputs.get::<u8>(0);
+        let len = self.input.row();
+        // The largest codes of the window's rows, for every column; those of a window are found among them.
+        let tallest = &mut view_mut::<u8>(job.scratch)[..len];
         for (y, row) in job.rows.zip(job.output.chunks_exact_mut(extent.row())) {
             let rows = self.window.rows(self.input, y);
+            let seen = &input[rows.start * len..rows.end * len];
+            largest(seen, len, tallest);
             for (x, to) in row.chunks_exact_mut(channels).enumerate() {
                 let columns = self.window.columns(self.input, x);
-                // Codes rise with their levels, and 0 is the smallest one.
-                let (whole, rest) = to.as_chunks_mut::<BYTES>();
-                let beyond = whole.len() * BYTES;
-                for (i, to) in whole.iter_mut().enumerate() {
-                    let mut largest = [0; BYTES];
-                    for y in rows.clone() {
-                        let first = self.input.index(i * BYTES, y, columns.start);
-                        // A pixel's channels from the vector's first on are followed by those of the next pixel before it.
-                        let pixels = input[first..].chunks(channels).take(columns.len());
-                        for pixel in pixels {
-                            let codes: &[u8; BYTES] = pixel.first_chunk().expect("whole vectors");
-                            for (largest, &code) in largest.iter_mut().zip(codes) {
-                                *largest = code.max(*largest);
-                            }
-                        }
-                    }
-                    *to = largest;
-                }
-                rest.fill(0);
-                for y in rows.clone() {
-                    let first = self.input.index(beyond, y, columns.start);
-                    let pixels = input[first..].chunks(channels).take(columns.len());
-                    for pixel in pixels {
-                        for (to, &code) in rest.iter_mut().zip(pixel) {
-                            *to = code.max(*to);
-                        }
-                    }
-                }
+                let seen = &tallest[columns.start * channels..columns.end * channels];
+                largest(seen, channels, to);
             }
         }
     }
 
+    fn scratch_bytes(&self) -> usize {
+        self.input.row()
+    }
+
     fn split(&self) -> Split {
         Split::rows(self.output(), 1)
+    }
+}
+
+/// The largest of each code in parts of `len` codes, `to` being as long: 0, the smallest one, where there is no part. Codes rise with
+/// their levels.
+#[inline(always)]
+fn largest(parts: &[u8], len: usize, to: &mut [u8]) {
+    let (whole, rest) = to.as_chunks_mut::<BYTES>();
+    let beyond = whole.len() * BYTES;
+    for (i, to) in whole.iter_mut().enumerate() {
+        let mut largest = [0; BYTES];
+        for part in parts.chunks_exact(len) {
+            let codes: &[u8; BYTES] = part[i * BYTES..].first_chunk().expect("whole vectors");
+            for (largest, &code) in largest.iter_mut().zip(codes) {
+                *largest = code.max(*largest);
+            }
+        }
+        *to = largest;
+    }
+    rest.fill(0);
+    for part in parts.chunks_exact(len) {
+        for (to, &code) in rest.iter_mut().zip(&part[beyond..]) {
+            *to = code.max(*to);
+        }
     }
 }
