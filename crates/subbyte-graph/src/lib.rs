@@ -28,4 +28,4 @@ pub use param::{Param, Role, Storage};
 pub use problem::{Problem, Problems};
 pub use replace::replace_file;
 pub use shape::Shape;
-pub use table::TableInit;
+pub use table::{TABLE_ROWS, TableInit};

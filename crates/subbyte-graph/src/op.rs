@@ -27,7 +27,8 @@ pub enum Op {
         /// Standard deviation of each colour.
         std: Vec<f32>,
     },
-    /// `[image, table [1 or colours][256][D]]` -> channel `c * D + d` holds `table[c][pixel][d]` (methods.md 1.1).
+    /// `[image, table [1 or colours][rows][D]]` -> channel `c * D + d` holds `table[c][pixel * rows / 256][d]` (methods.md 1.1).
+    /// Rows are 256 or a smaller power of two, each then shared by neighbouring pixel values.
     PixelTable,
     /// `[x, weight [O][I / groups][kh][kw], bias [O] optional]`.
     Conv2d {

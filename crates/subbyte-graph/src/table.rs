@@ -22,17 +22,21 @@ pub enum TableInit {
     BitPlanes,
 }
 
+/// Rows that a pixel table may have: pixel value `v` reads row `v * rows / 256`.
+pub const TABLE_ROWS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
 /// Distance that initial values keep from the values of the smallest and the largest code, in codes. On them the gradient of a
 /// clipping quantizer is zero, so they would never be trained; a quarter of a code changes no code.
 const MARGIN: f32 = 0.25;
 
 impl TableInit {
-    /// Values `[tables][256][depth]` in units of codes, between 0 and `n = 2^bits - 1`; `seed` matters to
-    /// [`TableInit::Uniform`] only.
+    /// Values `[tables][rows][depth]` in units of codes, between 0 and `n = 2^bits - 1`: a row starts as the one in the middle of
+    /// the pixel values that share it. `seed` matters to [`TableInit::Uniform`] only.
     ///
     /// # Panics
-    /// If `depth` is not 1 to 256 or `bits` not 1 to 8.
-    pub fn values(self, tables: usize, depth: usize, bits: u8, seed: u64) -> Vec<f32> {
+    /// If `rows` is not among [`TABLE_ROWS`], `depth` not 1 to 256 or `bits` not 1 to 8.
+    pub fn values(self, tables: usize, rows: usize, depth: usize, bits: u8, seed: u64) -> Vec<f32> {
+        assert!(TABLE_ROWS.contains(&rows), "{rows} rows");
         let n = f32::from(CodeType::unsigned(bits).max_code());
         let codes = |encoder: Encoder| encoder.table().codes;
         let margin = |z: f32| z.clamp(MARGIN, n - MARGIN);
@@ -40,7 +44,7 @@ impl TableInit {
             TableInit::Uniform => {
                 let mut rng = Rng::new(seed);
                 let values = std::iter::repeat_with(|| rng.unit() * n);
-                return values.take(tables * 256 * depth).collect();
+                return values.take(tables * rows * depth).collect();
             }
             TableInit::Thermometer => codes(Encoder::Thermometer { depth })
                 .iter()
@@ -59,6 +63,12 @@ impl TableInit {
                 .map(|i| margin((((i / depth) >> (7 - i % depth % 8)) & 1) as f32 * n))
                 .collect(),
         };
+        let shared = 256 / rows;
+        let middles = one.chunks_exact(shared * depth);
+        let one: Vec<f32> = middles
+            .flat_map(|values| &values[shared / 2 * depth..][..depth])
+            .copied()
+            .collect();
         one.repeat(tables)
     }
 }
@@ -90,14 +100,14 @@ mod tests {
             for depth in [1, 5, 10, 32] {
                 let n = f32::from(CodeType::unsigned(bits).max_code());
                 for init in ALL {
-                    let values = init.values(3, depth, bits, 1);
+                    let values = init.values(3, 256, depth, bits, 1);
                     assert_eq!(values.len(), 3 * 256 * depth);
                     assert!(values.iter().all(|&z| z >= 0.0 && z < n), "{init:?}");
                 }
                 let encoder = Encoder::GeneralisedThermometer { depth, bits };
-                let values = TableInit::GeneralisedThermometer.values(1, depth, bits, 1);
+                let values = TableInit::GeneralisedThermometer.values(1, 256, depth, bits, 1);
                 assert_eq!(codes(&values, bits), encoder.table().codes);
-                let linear = codes(&TableInit::Linear.values(1, 1, bits, 1), bits);
+                let linear = codes(&TableInit::Linear.values(1, 256, 1, bits, 1), bits);
                 assert_eq!(linear, Encoder::Naive { bits }.table().codes);
             }
         }
@@ -105,12 +115,12 @@ mod tests {
 
     #[test]
     fn one_bit_starts_are_the_one_bit_encoders() {
-        let thermometer = TableInit::Thermometer.values(1, 32, 1, 1);
+        let thermometer = TableInit::Thermometer.values(1, 256, 32, 1, 1);
         assert_eq!(
             codes(&thermometer, 1),
             Encoder::Thermometer { depth: 32 }.table().codes
         );
-        let planes = codes(&TableInit::BitPlanes.values(1, 8, 1, 1), 1);
+        let planes = codes(&TableInit::BitPlanes.values(1, 256, 8, 1, 1), 1);
         for (row, reversed) in planes
             .chunks(8)
             .zip(Encoder::BitPlanes.table().codes.chunks(8))
@@ -121,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_uniform_start_uses_all_codes_and_every_row_differs() {
-        let values = TableInit::Uniform.values(1, 10, 2, 7);
+        let values = TableInit::Uniform.values(1, 256, 10, 2, 7);
         let codes = codes(&values, 2);
         for (code, share) in [1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0]
             .iter()
@@ -133,6 +143,22 @@ mod tests {
                 "code {code}"
             );
         }
-        assert_ne!(values, TableInit::Uniform.values(1, 10, 2, 8));
+        assert_ne!(values, TableInit::Uniform.values(1, 256, 10, 2, 8));
+    }
+    #[test]
+    fn fewer_rows_start_in_the_middle_of_those_that_they_stand_for() {
+        for init in ALL {
+            let all = init.values(2, 256, 3, 2, 5);
+            for rows in TABLE_ROWS {
+                let few = init.values(2, rows, 3, 2, 5);
+                assert_eq!(few.len(), 2 * rows * 3);
+                if init != TableInit::Uniform {
+                    for row in 0..rows {
+                        let middle = (row * 256 + 128) / rows;
+                        assert_eq!(few[row * 3..][..3], all[middle * 3..][..3], "{init:?}");
+                    }
+                }
+            }
+        }
     }
 }

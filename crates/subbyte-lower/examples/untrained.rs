@@ -1,8 +1,8 @@
 //! Writes the integer model of a built-in network with its initial weights, for measuring speed:
-//! `cargo run --release -p subbyte-lower --example untrained -- resnet18 w2a2 224 1000 resnet18-w2a2.sbm`.
+//! `cargo run --release -p subbyte-lower --example untrained -- resnet18 w2a2 224 1000 64 resnet18-w2a2.sbm`.
 //!
 //! Kernels take the same time whatever the weights. Only a folded first layer gains by a pixel table that has equal rows, so the
-//! table starts at random here, where nearly all rows differ.
+//! table starts at random here, where nearly all of its rows differ: 64 of them, say, for as many groups of pixel values.
 
 use std::error::Error;
 
@@ -13,13 +13,15 @@ use subbyte_graph::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [network, bits, size, classes, file] = &arguments[..] else {
+    let [network, bits, size, classes, rows, file] = &arguments[..] else {
         return Err(
-            "give NETWORK BITS SIZE CLASSES FILE, such as resnet20 w2a2 32 100 resnet20.sbm".into(),
+            "give NETWORK BITS SIZE CLASSES ROWS FILE, such as resnet20 w2a2 32 100 64 resnet20.sbm"
+                .into(),
         );
     };
     let size = size.parse()?;
     let table = TableConfig {
+        rows: rows.parse()?,
         init: TableInit::Uniform,
         ..TableConfig::default()
     };

@@ -80,6 +80,7 @@ impl Recipe {
             Input::Table => networks::Input::Table(TableConfig {
                 depth,
                 bits,
+                rows: self.table.rows,
                 shared: self.table.shared,
                 init: self.table.init,
             }),

@@ -10,18 +10,24 @@ use crate::{NodeId, Op};
 impl Fusion<'_> {
     pub(super) fn pixel_table(&mut self, id: NodeId) -> Result<Value, String> {
         let table = Coded::of(self.graph, self.graph.nodes[id].inputs[1])?;
-        let [tables, _, depth] = table.shape[..] else {
-            return Err("a pixel table has the shape [1 or colours][256][D]".to_owned());
+        let [tables, rows, depth] = table.shape[..] else {
+            return Err("a pixel table has the shape [1 or colours][rows][D]".to_owned());
         };
         let &[scale] = &table.scales[..] else {
             return Err("a pixel table has one scale".to_owned());
         };
         let code = table.code;
+        // The integer model has a row for every pixel value.
+        let codes: Vec<u8> = table
+            .codes
+            .chunks_exact(depth)
+            .flat_map(|row| row.repeat(256 / rows))
+            .collect();
         let op = PixelTable {
             depth,
             tables,
             code,
-            codes: Packed::new(code.bits, &table.codes),
+            codes: Packed::new(code.bits, &codes),
         };
         let range = (i64::from(code.min_level()), i64::from(code.max_level()));
         let tensor = self.tensor(

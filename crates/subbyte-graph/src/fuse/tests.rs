@@ -3,8 +3,8 @@
 use subbyte_model::{CodeType, Op as IntegerOp, Pad};
 
 use super::{FusedOp, fuse};
-use crate::networks::{Bits, FirstLayer, LastLayer, NetworkConfig, build};
-use crate::{Graph, NodeId, Op, Param, Quantizer, Role};
+use crate::networks::{Bits, FirstLayer, Input, LastLayer, NetworkConfig, TableConfig, build};
+use crate::{Graph, NodeId, Op, Param, Quantizer, Role, TableInit};
 
 /// A network whose scales are as after initialisation from data.
 fn network(name: &str, config: &NetworkConfig) -> Graph {
@@ -228,4 +228,27 @@ fn sides_of_an_addition_need_one_scale() {
         problems[0].place == "add" && problems[0].what.contains("one shared scale"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn a_table_of_fewer_rows_becomes_one_of_all_pixel_values() {
+    let table = TableConfig {
+        rows: 16,
+        init: TableInit::Uniform,
+        ..TableConfig::default()
+    };
+    let config = NetworkConfig {
+        first: FirstLayer::Body(Input::Table(table)),
+        ..config(2, 2)
+    };
+    let fused = fuse(&network("small", &config)).unwrap();
+    let table = fused.nodes.iter().find_map(|node| match &node.op {
+        FusedOp::Integer(IntegerOp::PixelTable(table)) => Some(table),
+        _ => None,
+    });
+    let codes = table.expect("a pixel table").codes.unpack();
+    let rows: Vec<&[u8]> = codes.chunks_exact(10).collect();
+    assert_eq!(rows.len(), 256);
+    assert!((0..256).all(|v| rows[v] == rows[v / 16 * 16]));
+    assert!((16..256).step_by(16).any(|v| rows[v] != rows[v - 1]));
 }

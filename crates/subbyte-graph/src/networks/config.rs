@@ -130,6 +130,8 @@ pub enum Input {
 pub struct TableConfig {
     /// Columns a colour value becomes, 1 to 256.
     pub depth: usize,
+    /// Rows, one of [`crate::TABLE_ROWS`]: with fewer than 256, neighbouring pixel values share one.
+    pub rows: usize,
     /// Bits of the codes.
     pub bits: u8,
     /// One table for all colours instead of one for each.
@@ -142,6 +144,7 @@ impl Default for TableConfig {
     fn default() -> Self {
         Self {
             depth: 10,
+            rows: 256,
             bits: 2,
             shared: true,
             init: TableInit::default(),
@@ -247,10 +250,13 @@ impl NetworkConfig {
                 encoder.is_valid(),
                 format!("encoder {encoder:?}; use depths 1 to 256 and 1 to 8 bits"),
             ),
-            FirstLayer::Body(Input::Table(TableConfig { depth, bits, .. })) => check(
-                (1..=256).contains(&depth) && bits_ok(bits),
+            FirstLayer::Body(Input::Table(TableConfig {
+                depth, rows, bits, ..
+            })) => check(
+                (1..=256).contains(&depth) && crate::TABLE_ROWS.contains(&rows) && bits_ok(bits),
                 format!(
-                    "table depth = {depth}, bits = {bits}; use depths 1 to 256 and 1 to 8 bits"
+                    "table depth = {depth}, rows = {rows}, bits = {bits}; use depths 1 to 256, 256 rows or a smaller power \
+                     of two, and 1 to 8 bits"
                 ),
             ),
             FirstLayer::Float | FirstLayer::EightBit => {}

@@ -77,6 +77,7 @@ impl Builder<'_> {
     fn table(&mut self, image: NodeId, table: TableConfig) -> (NodeId, usize) {
         let TableConfig {
             depth,
+            rows,
             bits,
             shared,
             init,
@@ -89,11 +90,11 @@ impl Builder<'_> {
         };
         let step = max / n;
         let values = init
-            .values(tables, depth, bits, self.config.seed)
+            .values(tables, rows, depth, bits, self.config.seed)
             .iter()
             .map(|z| z * step)
             .collect();
-        let param = Param::new([tables, 256, depth], Role::Table, values);
+        let param = Param::new([tables, rows, depth], Role::Table, values);
         let mut id = self.graph.param("input.table", param);
         if self.config.bits.is_some() {
             id = self.quantize_activation("input.table", id, bits, step);

@@ -1,7 +1,7 @@
 //! Shape rules of the operators. Sizes may come from a damaged file, so no sum or product is taken on trust.
 
 use super::Shape;
-use crate::{Op, Window};
+use crate::{Op, TABLE_ROWS, Window};
 
 /// Fewest and most inputs of an operator.
 pub(super) fn arity(op: &Op) -> (usize, usize) {
@@ -110,11 +110,13 @@ fn param<'a>(shape: &'a Shape, what: &str) -> Result<&'a [usize], String> {
 
 fn pixel_table([colours, h, w]: [usize; 3], table: &[usize]) -> Result<[usize; 3], String> {
     match table {
-        [tables, 256, depth] if *tables == 1 || *tables == colours => {
+        [tables, rows, depth]
+            if (*tables == 1 || *tables == colours) && TABLE_ROWS.contains(rows) =>
+        {
             Ok([product(&[colours, *depth])?, h, w])
         }
         _ => Err(format!(
-            "its table is {table:?}; an image of {colours} colours needs [1 or {colours}, 256, depth]"
+            "its table is {table:?}; an image of {colours} colours needs [1 or {colours}, rows, depth], rows being 256 or a smaller power of two"
         )),
     }
 }

@@ -46,6 +46,7 @@ keys! {
     "augment.pad": "a whole number of pixels",
     "augment.flip": "true or false",
     "table.depth": "a whole number of codes",
+    "table.rows": "a whole number of rows",
     "table.bits": "a whole number of bits",
     "table.shared": "true or false",
     "table.init": "\"uniform\", \"thermometer\", \"generalised-thermometer\", \"linear\" or \"bit-planes\"",

@@ -111,6 +111,8 @@ pub struct AugmentRecipe {
 pub struct TableRecipe {
     /// Codes a colour value becomes (D). Bit planes always have 8, the naive encoder 1.
     pub depth: usize,
+    /// Rows of a learned table, 256 or a smaller power of two: neighbouring pixel values share a row where there are fewer.
+    pub rows: usize,
     /// Bits of a code; `None` stands for the body's activation bits. Bit planes and thermometer always have 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u8>,
@@ -174,6 +176,7 @@ impl Default for TableRecipe {
     fn default() -> Self {
         Self {
             depth: 10,
+            rows: 256,
             bits: None,
             shared: true,
             init: TableInit::GeneralisedThermometer,

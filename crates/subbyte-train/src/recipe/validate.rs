@@ -1,5 +1,6 @@
 use super::{ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule};
 use crate::TrainError;
+use subbyte_graph::TABLE_ROWS;
 
 impl Recipe {
     /// Checks that the keys fit together.
@@ -60,6 +61,14 @@ impl Recipe {
                 "`table.depth` is {}: it must be 1 to 256",
                 self.table.depth
             ));
+        }
+        if !TABLE_ROWS.contains(&self.table.rows) {
+            problems.push(format!(
+                "`table.rows` is {}: it must be 256 or a smaller power of two",
+                self.table.rows
+            ));
+        } else if self.table.rows != 256 && !learned {
+            problems.push("`table.rows` is set, but the table is not learned".into());
         }
         if self.table.bits.is_some_and(|bits| !(1..=8).contains(&bits)) {
             problems.push("`table.bits` must be 1 to 8".into());
