@@ -144,7 +144,7 @@ pub fn sums_mut(bytes: &mut [u8]) -> &mut [i32] {
 pub struct Split {
     /// Number of rows; 1 where the output is of one piece.
     pub rows: usize,
-    /// Bytes of a row.
+    /// Bytes of a row; the last one may have less.
     pub row_bytes: usize,
 }
 
@@ -160,6 +160,14 @@ impl Split {
         Self {
             rows: extent.height,
             row_bytes: extent.row() * element_bytes,
+        }
+    }
+
+    /// Bands of `height` rows of a tensor; the last one has what is left.
+    pub const fn bands(extent: Extent, element_bytes: usize, height: usize) -> Self {
+        Self {
+            rows: extent.height.div_ceil(height),
+            row_bytes: height * extent.row() * element_bytes,
         }
     }
 

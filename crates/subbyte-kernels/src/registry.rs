@@ -124,6 +124,7 @@ const ONE: &[Level] = &[Level::ALL[0]];
 
 /// All kernels; those of an operation in order of preference. On wasm32, where the size of a module counts, tables are left
 /// out whose look-ups take more than one instruction: of 64 entries, and without SIMD128 of 16 ones. Others are always cheaper.
+/// So is what computes faster by much more code.
 pub static REGISTRY: &[Kernel] = kernels! {
     "add-unit": Add by add::Unit, ALL, "code types of step 1";
     "add-scalar": Add by add::Add, ONE, "any code types";
@@ -140,6 +141,8 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "conv-pixels16": Conv by conv::Pixels<16>, ALL, "one group, weights and codes of few bits, few output channels";
     #[cfg(not(all(target_arch = "wasm32", not(target_feature = "simd128"))))]
     "conv-table16": Conv by conv::LowBit<conv::Table<16>>, ALL, "one group, weights of 1 or 2 bits, codes of few";
+    #[cfg(not(target_arch = "wasm32"))]
+    "conv-winograd8": Conv by conv::Winograd8, ALL, "3x3 of stride 1, one group, weights and codes of few bits";
     "conv-dot8": Conv by conv::Dot8, ALL, "one group, weights of 8 bits";
     "conv-dot": Conv by conv::Dot, ALL, "levels and weights of 16 bits";
     "conv-scalar": Conv by conv::Scalar, ONE, "any";

@@ -3,7 +3,7 @@ use core::ops::{Deref, RangeInclusive};
 
 use crate::{
     Store,
-    conv::{FewLevels, MAX_LEVELS},
+    conv::{FewLevels, MAX_LEVELS, transformed_bits},
 };
 
 /// The weight levels of a layer, `[out][inputs of an output]`, with what kernels ask of all of them before one is chosen, so that
@@ -14,6 +14,7 @@ pub struct WeightLevels {
     range: (i32, i32),
     sums: Vec<Sums>,
     few: Option<FewLevels>,
+    transformed_bits: Option<u32>,
 }
 
 /// Sums of the weights of an output channel.
@@ -47,8 +48,11 @@ const MAX_SUM: i64 = 1 << 33;
 /// many.
 const FEW: usize = 2;
 
+/// Where it has the bits of transformed weights; -1 where these are too many.
+const TRANSFORMED: usize = FEW + 1 + MAX_LEVELS;
+
 /// Where it has the negative and the positive sum of every channel.
-const SUMS: usize = FEW + 1 + MAX_LEVELS;
+const SUMS: usize = TRANSFORMED + 1;
 
 /// Finds what kernels ask of all weights.
 fn summarise(levels: &[i32], channels: usize, found: &mut [i64]) {
@@ -74,6 +78,8 @@ fn summarise(levels: &[i32], channels: usize, found: &mut [i64]) {
             *to = level.into();
         }
     }
+    let bits = transformed_bits(levels, channels, (least, most));
+    found[TRANSFORMED] = bits.map_or(-1, i64::from);
 }
 
 /// The distinct levels in a summary.
@@ -93,6 +99,7 @@ fn is_summary(found: &[i64]) -> bool {
         && found[FEW] == few.len() as i64
         && few.is_sorted_by(|a, b| a < b)
         && ends_fit
+        && (-1..=32).contains(&found[TRANSFORMED])
         && sums.iter().all(|[negative, positive]| {
             (-MAX_SUM..=0).contains(negative) && (0..=MAX_SUM).contains(positive)
         })
@@ -130,6 +137,7 @@ impl WeightLevels {
                 .map(|&[negative, positive]| Sums { negative, positive })
                 .collect(),
             few: FewLevels::among(&few, range),
+            transformed_bits: u32::try_from(found[TRANSFORMED]).ok(),
         }
     }
 
@@ -146,6 +154,12 @@ impl WeightLevels {
     /// The distinct levels; `None` where there are many.
     pub(crate) fn few(&self) -> Option<&FewLevels> {
         self.few.as_ref()
+    }
+
+    /// Bits beside the sign of the weights that Winograd's algorithm multiplies with, were the kernels 3x3 in one group; `None` where
+    /// these are too many.
+    pub fn transformed_bits(&self) -> Option<u32> {
+        self.transformed_bits
     }
 
     /// The largest sum of the magnitudes of an output channel's weights.

@@ -66,7 +66,7 @@ pub fn all(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
     for (channels, size) in [(64, 56), (128, 28), (256, 14), (512, 7)] {
         let input = Extent::new(channels, size, size);
-        for bits in [[1, 1], [1, 2], [2, 1], [2, 2]] {
+        for bits in [[1, 1], [1, 2], [2, 1], [2, 2], [4, 4]] {
             cases.push(low_bit(random, input, channels, square(3, 1), bits));
         }
     }

@@ -6,6 +6,7 @@ mod dot8;
 mod lowbit;
 mod rows;
 mod scalar;
+mod winograd;
 
 pub(crate) use depthwise::Depthwise;
 pub(crate) use dot::Dot;
@@ -13,6 +14,9 @@ pub(crate) use dot8::Dot8;
 pub(crate) use lowbit::{LowBit, MAX_LEVELS, Pixels, Popcount, Table, Weights as FewLevels};
 pub(crate) use rows::Rows;
 pub(crate) use scalar::Scalar;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use winograd::Winograd8;
+pub(crate) use winograd::transformed_bits;
 
 use subbyte_num::CodeType;
 

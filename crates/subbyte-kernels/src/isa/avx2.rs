@@ -43,6 +43,32 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            // SAFETY: `self` proves AVX2.
+            unsafe { *sums = _mm256_add_epi32(*sums, b) };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            // SAFETY: `self` proves AVX2.
+            unsafe { *sums = _mm256_sub_epi32(*sums, b) };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        // SAFETY: `self` proves AVX2.
+        unsafe { [_mm256_srai_epi32(sums[0], 2), _mm256_srai_epi32(sums[1], 2)] }
+    }
+
+    #[inline(always)]
     fn dot4<const WIDE: bool>(
         self,
         sums: Self::Sums,

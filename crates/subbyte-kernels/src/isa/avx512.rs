@@ -55,6 +55,24 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        // SAFETY: `self` proves AVX-512.
+        unsafe { _mm512_srai_epi32(sums, 2) }
+    }
+
+    #[inline(always)]
     fn dot4<const WIDE: bool>(
         self,
         sums: Self::Sums,

@@ -169,6 +169,15 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Zeros.
     fn zero(self) -> Self::Sums;
 
+    /// `a + b` of every lane, modulo 2^32.
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+
+    /// `a - b` of every lane, modulo 2^32.
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+
+    /// A quarter of every lane, rounded down.
+    fn quarter(self, sums: Self::Sums) -> Self::Sums;
+
     /// `sums[o] + Σ codes[i] * weights[4 * o + i]` over four codes, the first in the lowest byte, modulo 2^32. Unless `WIDE`, two
     /// neighbouring products must fit 16 bits and a sign when added.
     fn dot4<const WIDE: bool>(

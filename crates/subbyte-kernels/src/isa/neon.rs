@@ -80,6 +80,36 @@ impl<const DOTPROD: bool> Isa for Arm<DOTPROD> {
         unsafe { [vdupq_n_s32(0); 4] }
     }
 
+    #[inline(always)]
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            // SAFETY: `self` proves NEON.
+            unsafe { *sums = vaddq_s32(*sums, b) };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            // SAFETY: `self` proves NEON.
+            unsafe { *sums = vsubq_s32(*sums, b) };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        let mut sums = sums;
+        for sums in &mut sums {
+            // SAFETY: `self` proves NEON.
+            unsafe { *sums = vshrq_n_s32(*sums, 2) };
+        }
+        sums
+    }
+
     /// There is no product of unsigned with signed bytes. The dot product takes the weights plus 128, which are unsigned, and what
     /// that is too much is the same for all lanes; without it products are words, which any two bytes fit.
     #[inline(always)]

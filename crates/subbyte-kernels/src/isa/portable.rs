@@ -30,6 +30,33 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = sum.wrapping_add(b);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = sum.wrapping_sub(b);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        let mut sums = sums;
+        for sum in &mut sums {
+            *sum >>= 2;
+        }
+        sums
+    }
+
+    #[inline(always)]
     fn dot4<const WIDE: bool>(
         self,
         sums: Self::Sums,

@@ -56,6 +56,33 @@ impl Isa for Simd128 {
         [i32x4_splat(0); 4]
     }
 
+    #[inline(always)]
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            *sums = i32x4_add(*sums, b);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        let mut sums = a;
+        for (sums, b) in sums.iter_mut().zip(b) {
+            *sums = i32x4_sub(*sums, b);
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        let mut sums = sums;
+        for sums in &mut sums {
+            *sums = i32x4_shr(*sums, 2);
+        }
+        sums
+    }
+
     /// Even and odd bytes apart, as words, so that the products of a lane are those of one sum.
     #[inline(always)]
     fn dot4<const WIDE: bool>(

@@ -23,6 +23,7 @@ pub fn visit_all(seed: u64, visit: Visit<'_>) {
     // Kernels for few bits have the most ways to go wrong.
     let few = [random.size(1..=3) as u8, random.size(1..=2) as u8];
     quantized::conv(random, few, visit);
+    quantized::tiles(random, visit);
     pixels(random, visit);
     linear_sums(random, visit);
     pointwise(random, visit);

@@ -19,6 +19,16 @@ pub fn classes(problem: &Problem<'_>, inputs: &[Tensor]) -> Classes {
             if extreme(p, inputs[0].codes()) {
                 found.insert("largest codes and weights".into());
             }
+            let output = p.output();
+            for (side, size) in [("height", output.height), ("width", output.width)] {
+                let parity = if size % 2 == 0 { "even" } else { "odd" };
+                found.insert(format!("{parity} {side}"));
+            }
+            if let Some(sums) = kernel_sums(p) {
+                for end in [-128, 127].into_iter().filter(|end| sums.contains(end)) {
+                    found.insert(format!("kernels of sum {end}"));
+                }
+            }
         }
         Problem::PixelConv(p) => {
             conv(&mut found, &p.conv);
@@ -57,9 +67,20 @@ pub fn required(kernel: &Kernel) -> Classes {
     let name = kernel.name();
     let operation = kernel.operation();
     let convolution = operation.ends_with("convolution");
+    if name == "conv-winograd8" {
+        add(&["odd height", "odd width", "even height", "even width"]);
+        add(&["kernels of sum -128", "kernels of sum 127"]);
+        add(&[
+            "4 bit codes",
+            "6 bit codes",
+            "3 bit weights",
+            "4 bit weights",
+        ]);
+    } else if convolution {
+        add(&["1x1", "5x5", "7x7", "kernel of two sizes", "stride 2"]);
+    }
     if convolution {
-        add(&["1x1", "3x3", "5x5", "7x7", "kernel of two sizes"]);
-        add(&["stride 1", "stride 2", "no padding", "padding"]);
+        add(&["3x3", "stride 1", "no padding", "padding"]);
         add(&["padding on one side", "padding of level 0"]);
         add(&["padding of another level", "bias"]);
         add(&[
@@ -138,6 +159,20 @@ fn conv(found: &mut Classes, p: &Conv<'_>) {
     if !p.bias.is_empty() {
         found.insert("bias".into());
     }
+}
+
+/// The least and the largest sum of an input's weights of an output channel, times the step of the codes.
+fn kernel_sums(p: &Conv<'_>) -> Option<[i64; 2]> {
+    let inputs = p.group_inputs();
+    let sums = p
+        .weights
+        .chunks_exact(p.channel_weights())
+        .flat_map(|own| {
+            (0..inputs).map(move |i| own[i..].iter().step_by(inputs).map(|&w| i64::from(w)).sum())
+        })
+        .map(|sum: i64| sum * i64::from(p.code.step));
+    let sums: Vec<i64> = sums.collect();
+    Some([*sums.iter().min()?, *sums.iter().max()?])
 }
 
 /// Bits of weights by their levels; of weights far apart more than 8.

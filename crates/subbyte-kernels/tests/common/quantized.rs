@@ -1,6 +1,6 @@
 //! Random convolutions as quantized networks have them: weights and codes of given bits, every form of both.
 
-use subbyte_kernels::{Conv, Extent, Problem, WeightLevels};
+use subbyte_kernels::{Conv, Extent, Problem, WeightLevels, Window};
 
 use super::{
     Tensor,
@@ -68,6 +68,62 @@ pub fn conv(random: &mut Random, [weight_bits, code_bits]: [u8; 2], visit: Visit
             true => 0,
             false => code.level(random.size(0..=code.max_code().into()) as u8),
         },
+        weights: &weights,
+        bias: &bias,
+        finish: finish.finish(),
+    };
+    let codes = random.codes(code, input.elements());
+    visit(&Problem::Conv(problem), &[Tensor::Codes(codes)]);
+}
+
+/// A convolution of 3x3 and stride 1 that tiles of 2x2 pixels may compute, of weights whose sums over a kernel fit 8 bits or
+/// just do not.
+pub fn tiles(random: &mut Random, visit: Visit<'_>) {
+    let code = random.code_type(1..=6);
+    let [mut inputs, mut outputs] = [random.size(1..=20), random.size(1..=20)];
+    match random.size(0..=4) {
+        0 => inputs = random.size(65..=80),
+        1 => outputs = random.size(65..=80),
+        2 => [inputs, outputs] = [random.pick(&[16, 32, 64]), random.pick(&[16, 32, 48])],
+        _ => {}
+    }
+    let pixels = (PRODUCTS / (9 * inputs * outputs)).clamp(4, 100);
+    let height = random.size(2..=pixels / 2);
+    let input = Extent::new(inputs, height, (pixels / height).max(2));
+    let padding = match random.chance(4) && height > 2 && input.width > 2 {
+        true => [0; 4],
+        false => [1, 1, random.size(1..=2), random.size(1..=2)],
+    };
+    let signs = random.pick(&[[1; 9], [-1; 9], [1, -1, 1, -1, 1, -1, 1, -1, 1]]);
+    let (form, bits) = (random.size(0..=2), random.size(1..=4) as u8);
+    let mut weights = integers(random, bits, 9 * inputs * outputs);
+    if form > 0 {
+        // Over the taps of an input: -126 or 126, one more for each that is changed; 127 and -128 are the ends of 8 bits.
+        for (i, weight) in weights.iter_mut().enumerate() {
+            *weight = 14 * signs[i / inputs % 9];
+        }
+        let (input, corners) = (random.size(0..=inputs - 1), [0, 8, 2]);
+        for corner in &corners[..random.size(0..=3)] {
+            weights[corner * inputs + input] += signs[*corner];
+        }
+    }
+    // Four times the sums fit 32 bits, or just do not.
+    let most = random.pick(&[1000, 1000, 1 << 29]);
+    let bias = random.integers(most, outputs);
+    let weights = WeightLevels::new(weights, outputs);
+    let reach = code.max_level().max(-code.min_level()) * 15 * 9 * inputs as i32 + 1000;
+    let finish = OwnedFinish::random(random, outputs, reach);
+    let problem = Conv {
+        input,
+        channels: outputs,
+        window: Window {
+            kernel: [3; 2],
+            stride: [1; 2],
+            padding,
+        },
+        groups: 1,
+        code,
+        pad: code.level(random.size(0..=code.max_code().into()) as u8),
         weights: &weights,
         bias: &bias,
         finish: finish.finish(),
