@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::{
-    Extent, Window,
+    Conv, Extent, Window,
     finish::Lanes,
     isa::{BYTES, Isa},
     memory::Split,
@@ -39,6 +39,17 @@ impl Shape {
             stride: window.stride,
             rows: (top + input.height + bottom).div_ceil(window.stride[0]),
             columns: (left + input.width + right).div_ceil(window.stride[1]),
+        }
+    }
+
+    /// Planes whose positions are the output pixels, those under all columns of the window each for itself.
+    pub fn dense(conv: &Conv<'_>) -> Self {
+        let [sy, _] = conv.window.stride;
+        let [top, _, bottom, _] = conv.window.padding;
+        Self {
+            stride: [sy, 1],
+            rows: (top + conv.input.height + bottom).div_ceil(sy),
+            columns: conv.output().width,
         }
     }
 
@@ -256,10 +267,18 @@ impl Planes {
         let Extent {
             channels, width, ..
         } = self.output;
-        let height = output.len() / (width * channels);
         let own = CHANNELS.min(channels - panel * CHANNELS);
+        if columns == width && own == CHANNELS {
+            let to = &mut output[position * channels + panel * CHANNELS..];
+            if (BYTES - 1) * channels + CHANNELS <= to.len() {
+                isa.columns(codes, to, channels);
+                return;
+            }
+        }
+        let height = output.len() / (width * channels);
         let (mut y, mut x) = (position / columns, position % columns);
-        let pixels = isa.columns(codes);
+        let mut pixels = [[0; CHANNELS]; BYTES];
+        isa.columns(codes, pixels.as_flattened_mut(), CHANNELS);
         for part in pixels.as_chunks::<CHANNELS>().0 {
             let mut pixels = &part[..];
             while !pixels.is_empty() && y < height {

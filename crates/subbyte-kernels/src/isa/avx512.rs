@@ -416,10 +416,10 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn columns(self, rows: &[Self::Words; 16]) -> [[u8; 16]; BYTES] {
-        let mut columns = [[0; 16]; BYTES];
+    fn columns(self, rows: &[Self::Words; 16], to: &mut [u8], pitch: usize) {
+        let to = &mut to[..(BYTES - 1) * pitch + 16];
         for parity in 0..2 {
-            // SAFETY: `self` proves AVX-512 BW; a column is a quarter of a vector; the stores need no alignment.
+            // SAFETY: `self` proves AVX-512 BW; a column is a quarter of a vector; `to` has room for all; stores need no alignment.
             unsafe {
                 // Two neighbouring rows make words; three perfect shuffles of pairs of rows `i` and `i + 4` bring one more bit of
                 // the number of the pair into the position each.
@@ -437,14 +437,14 @@ impl Isa for Avx512 {
                 }
                 // Every quarter of a vector has the eight words of its own columns.
                 for (i, pair) in pairs.into_iter().enumerate() {
-                    let to = columns.as_mut_ptr().add(2 * i + parity).cast::<__m128i>();
-                    _mm_storeu_si128(to, _mm512_extracti32x4_epi32(pair, 0));
-                    _mm_storeu_si128(to.add(16), _mm512_extracti32x4_epi32(pair, 1));
-                    _mm_storeu_si128(to.add(32), _mm512_extracti32x4_epi32(pair, 2));
-                    _mm_storeu_si128(to.add(48), _mm512_extracti32x4_epi32(pair, 3));
+                    let to = to.as_mut_ptr().add((2 * i + parity) * pitch);
+                    let column = |quarter: usize| to.add(16 * quarter * pitch).cast::<__m128i>();
+                    _mm_storeu_si128(column(0), _mm512_extracti32x4_epi32(pair, 0));
+                    _mm_storeu_si128(column(1), _mm512_extracti32x4_epi32(pair, 1));
+                    _mm_storeu_si128(column(2), _mm512_extracti32x4_epi32(pair, 2));
+                    _mm_storeu_si128(column(3), _mm512_extracti32x4_epi32(pair, 3));
                 }
             }
         }
-        columns
     }
 }

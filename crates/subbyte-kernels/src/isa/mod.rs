@@ -361,22 +361,25 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Rows become columns.
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16];
 
-    /// Rows become columns: the low bytes, each row's in the order of bytes.
+    /// Rows become columns, which are written `pitch` bytes apart: the low bytes, each row's in the order of bytes.
+    ///
+    /// # Panics
+    /// If `to` is shorter than all columns with what lies between them.
     #[inline(always)]
-    fn columns(self, rows: &[Self::Words; 16]) -> [[u8; 16]; BYTES] {
+    fn columns(self, rows: &[Self::Words; 16], to: &mut [u8], pitch: usize) {
         let mut bytes = [[0; BYTES]; 16];
         for (bytes, &row) in bytes.iter_mut().zip(rows) {
             self.store_bytes(row, bytes);
         }
-        let mut columns = [[0; 16]; BYTES];
-        for (part, columns) in columns.as_chunks_mut().0.iter_mut().enumerate() {
+        for part in 0..BYTES / 16 {
             let mut block = [[0; 16]; 16];
             for (to, from) in block.iter_mut().zip(&bytes) {
                 *to = from.as_chunks().0[part];
             }
-            *columns = self.transpose(&block);
+            for (i, column) in self.transpose(&block).iter().enumerate() {
+                to[(16 * part + i) * pitch..][..16].copy_from_slice(column);
+            }
         }
-        columns
     }
 }
 

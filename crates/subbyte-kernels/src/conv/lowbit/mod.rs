@@ -10,6 +10,7 @@
 //! channels. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
 //! where the sums of all channels lie within a range of that size.
 
+mod kernel_rows;
 mod pixels;
 mod planar;
 mod popcount;
@@ -40,6 +41,18 @@ const FINISH: usize = 5;
 
 /// Output pixels that are computed from one pass over the weights, where the image has as many.
 const STRIP_PIXELS: usize = 64;
+
+/// How many neighbouring entries may be added up in a byte, where each `row` of them has the largest values `largest`: as many for
+/// every part of a row, as few parts as possible.
+fn depth(largest: &[u16], row: usize) -> usize {
+    let depths = (1..=row).map(|parts| row.div_ceil(parts));
+    let fits = |entries: &[u16]| entries.iter().map(|&most| u64::from(most)).sum::<u64>() <= u8::MAX.into();
+    let mut depths = depths.filter(|&depth| {
+        let mut rows = largest.chunks_exact(row);
+        rows.all(|row| row.chunks(depth).all(fits))
+    });
+    depths.next().unwrap_or(1)
+}
 
 /// A way to compute `S` for panels of [`BYTES`] output channels.
 pub(crate) trait Family: Sized + Send + Sync + 'static {

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use subbyte_num::CodeType;
 
-use super::{FINISH, planar::Planar, rows::SLACK, terms::Terms, weights::Weights};
+use super::{FINISH, depth, kernel_rows::KernelRows, terms::Terms, weights::Weights};
 use crate::{
     Conv, Extent, Job, KernelFor, Mix, Store, Work,
     finish::Lanes,
@@ -25,16 +25,14 @@ pub(crate) struct Pixels<const ROW: usize> {
     input: Extent,
     /// Rows of padding above.
     top: usize,
-    layout: Planar,
-    /// The byte of a group that stands for padding.
-    pad: u8,
+    layout: KernelRows,
     tables: Rows<ROW>,
     planes: Planes,
 }
 
 /// A table row for every combination of weights.
 struct Rows<const ROW: usize> {
-    /// `[channels / TILE][taps and groups]`: the rows of as many output channels.
+    /// `[channels / TILE][kernel rows and groups]`: the rows of as many output channels.
     weights: Vec<[u8; TILE]>,
     rows: Box<Aligned<[[u8; ROW]; 256]>>,
 }
@@ -95,9 +93,21 @@ impl<'a> Products<'a> {
         i32::from(self.code.max_code()) * levels.map(|level| level.min(0)).sum::<i32>()
     }
 
-    /// Entries whose sum fits a byte.
-    fn depth(&self) -> usize {
-        (i32::from(u8::MAX) / self.largest().max(1)) as usize
+    /// The largest entry of each step, `[channels][steps]`.
+    fn largest_entries(&self, conv: &Conv<'_>, groups: usize) -> Vec<u16> {
+        let [_, kernel_w] = conv.window.kernel;
+        let max_code = i32::from(self.code.max_code());
+        let rows = conv
+            .weights
+            .chunks_exact(kernel_w * conv.input.channels);
+        let steps = rows.flat_map(|row| {
+            (0..groups).map(move |group| row[group..].iter().step_by(groups))
+        });
+        let largest = steps.map(|weights| {
+            let magnitude: i32 = weights.map(|weight| weight.abs()).sum();
+            (magnitude * max_code / self.unit) as u16
+        });
+        largest.collect()
     }
 
     /// The largest entry of a table row.
@@ -160,15 +170,15 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
     fn work(conv: &Conv<'_>) -> Work {
         let weights = Weights::of(conv).expect("supported");
         let tables = Products::new(conv, weights, ROW.ilog2()).expect("supported");
-        let groups = conv.input.channels.div_ceil(tables.together);
-        let steps = conv.window.taps() * groups;
-        let shape = Shape::of(conv.input, &conv.window);
-        let [vectors, lone] = vectors(shape.positions(conv.output()), conv.channels);
+        let steps = conv.window.kernel[0] * KernelRows::groups(conv, tables.together);
+        let [vectors, lone] = vectors(conv.output().pixels(), conv.channels);
+        let widest = conv.weights.widest() * i64::from(conv.code.max_code());
+        let widenings = widest / i64::from(tables.unit) / i64::from(u8::MAX) + 1;
         Work {
             mix: Some(Mix::lookup(ROW)),
             steps: (vectors * steps) as u64,
             lone: (lone * steps) as u64,
-            outputs: (vectors * (FINISH + steps.div_ceil(tables.depth()))) as u64,
+            outputs: (vectors * (FINISH + widenings as usize)) as u64,
             inputs: conv.input.elements() as u64,
         }
     }
@@ -181,27 +191,25 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             middle,
             constants,
         } = Constants::new(conv, &tables).expect("supported");
-        let channels = tables.together;
-        let shape = Shape::of(conv.input, &conv.window);
-        let layout = Planar::new(conv, channels).unpadded(conv, shape.plane());
-        let (groups, inputs) = (layout.groups, conv.input.channels);
+        let shape = Shape::dense(conv);
+        let pad = Terms::pad_code(conv).expect("supported");
+        let layout = KernelRows::new(conv, tables.together, pad);
         let [kernel_h, kernel_w] = conv.window.kernel;
-        let taps = kernel_h * kernel_w;
-        let steps = taps * groups;
-        let places = (0..taps).flat_map(|tap| (0..groups).map(move |group| (tap, group)));
-        let offsets =
-            places.map(|(tap, group)| shape.offset(groups, tap / kernel_w, tap % kernel_w, group));
-        // Channel `slot * groups + group` is in slot `slot` of its group; the last groups may lack one more than the first.
-        let slots = |group: usize| (inputs - group).div_ceil(groups);
+        let (groups, codes) = (layout.groups, kernel_w * conv.input.channels);
+        let steps = kernel_h * groups;
+        let places = (0..kernel_h).flat_map(|ky| (0..groups).map(move |group| (ky, group)));
+        let offsets = places.map(|(ky, group)| shape.offset(groups, ky, 0, group));
+        // Code `slot * groups + group` of a kernel row is in slot `slot` of its group; the last groups may lack one more than the first.
+        let slots = |group: usize| (codes - group).div_ceil(groups);
         let base = |group: usize| if slots(group) == slots(0) { 0 } else { LACKING };
         let bits = weights.bits();
         let mut packed = vec![[0; TILE]; conv.channels.div_ceil(TILE) * steps];
         store.fill(&mut packed, |packed| {
             for output in 0..conv.channels {
                 let own = &mut packed[output / TILE * steps..][..steps];
-                for tap in 0..taps {
-                    let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
-                    let own = &mut own[tap * groups..][..groups];
+                for ky in 0..kernel_h {
+                    let from = &conv.weights[(output * kernel_h + ky) * codes..][..codes];
+                    let own = &mut own[ky * groups..][..groups];
                     for (group, to) in own.iter_mut().enumerate() {
                         to[output % TILE] = base(group) as u8;
                     }
@@ -231,7 +239,6 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
         Self {
             input: conv.input,
             top: conv.window.padding[0],
-            pad: layout.byte(Terms::pad_code(conv).expect("supported")),
             layout,
             tables: Rows {
                 weights: packed,
@@ -240,7 +247,7 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             planes: Planes {
                 output: conv.output(),
                 kernel_h,
-                depth: tables.depth(),
+                depth: store.number(1..=steps, || depth(&tables.largest_entries(conv, groups), steps)),
                 offsets: offsets.collect(),
                 unit,
                 middle,
@@ -252,11 +259,11 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
 }
 
 impl<const ROW: usize> Pixels<ROW> {
-    /// Blocks of two rows of codes and of the planes.
+    /// Blocks of space for two rows and of the planes.
     fn parts(&self) -> [usize; 3] {
-        let codes = self.input.row() + SLACK;
+        let [padded, joined] = self.layout.spare();
         let planes = self.planes.shape.bytes(self.layout.groups);
-        [codes, codes, planes].map(Block::covering)
+        [padded, joined, planes].map(Block::covering)
     }
 
     /// Packs padded rows, the first of them at the beginning of the planes.
@@ -266,31 +273,23 @@ impl<const ROW: usize> Pixels<ROW> {
         isa: I,
         input: &[u8],
         seen: Range<usize>,
-        [codes, joined]: [&mut [u8]; 2],
+        [padded, joined]: [&mut [u8]; 2],
         planes: &mut [u8],
     ) {
         let shape = &self.planes.shape;
-        let [sy, sx] = shape.stride;
-        let (channels, inside) = (self.input.channels, self.input.row());
-        let rows = seen.len().div_ceil(sy);
-        for plane in planes
-            .chunks_mut(shape.plane())
-            .take(sy * sx * self.layout.groups)
-        {
-            plane[..rows * shape.columns].fill(self.pad);
-        }
+        let (sy, plane) = (shape.stride[0], shape.plane());
+        self.layout.pad(padded);
+        // From above to below, as each row overwrites some of what comes after it.
         for (i, y) in seen.enumerate() {
-            if let Some(y) = y.checked_sub(self.top).filter(|&y| y < self.input.height) {
-                let mut own = &input[y * inside..];
-                if own.len() < inside + SLACK {
-                    codes[..inside].copy_from_slice(&own[..inside]);
-                    codes[inside..].fill(0);
-                    own = codes;
+            let first = i % sy * self.layout.groups * plane + i / sy * shape.columns;
+            let to = &mut planes[first..];
+            match y.checked_sub(self.top) {
+                Some(y) if y < self.input.height => {
+                    let row = &input[y * self.input.row()..];
+                    self.layout
+                        .pack(isa, row, [&mut *padded, &mut *joined], to, plane);
                 }
-                let plane = i % sy * sx * self.layout.groups;
-                let first = plane * shape.plane() + i / sy * shape.columns;
-                let to = &mut planes[first..];
-                self.layout.pack(isa, own, channels, joined, to);
+                _ => self.layout.pack_padding(to, plane),
             }
         }
     }
