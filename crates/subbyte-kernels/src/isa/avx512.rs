@@ -416,6 +416,38 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn rows(self, from: &[u8], pitch: usize) -> [[u8; BYTES]; 16] {
+        let from = &from[..(BYTES - 1) * pitch + 16];
+        let mut rows = [[0; BYTES]; 16];
+        // SAFETY: `self` proves AVX-512 BW; a column is a quarter of a vector, and all of them lie within `from`; loads and stores
+        // need no alignment.
+        unsafe {
+            let column = |i: usize| {
+                let column = from.as_ptr().add(i * pitch).cast::<__m128i>();
+                _mm512_broadcast_i32x4(_mm_loadu_si128(column))
+            };
+            // As in the transpose of 16 rows of 16 bytes, in each quarter of the vectors.
+            let mut all = [self.zero_bytes(); 16];
+            for (i, all) in all.iter_mut().enumerate() {
+                let low = _mm512_mask_mov_epi32(column(i), 0x00f0, column(16 + i));
+                let high = _mm512_mask_mov_epi32(column(32 + i), 0xf000, column(48 + i));
+                *all = _mm512_mask_mov_epi32(low, 0xff00, high);
+            }
+            for _ in 0..4 {
+                let from = all;
+                for i in 0..8 {
+                    all[2 * i] = _mm512_unpacklo_epi8(from[i], from[i + 8]);
+                    all[2 * i + 1] = _mm512_unpackhi_epi8(from[i], from[i + 8]);
+                }
+            }
+            for (to, row) in rows.iter_mut().zip(all) {
+                _mm512_storeu_si512(to.as_mut_ptr().cast(), row);
+            }
+        }
+        rows
+    }
+
+    #[inline(always)]
     fn columns(self, rows: &[Self::Words; 16], to: &mut [u8], pitch: usize) {
         let to = &mut to[..(BYTES - 1) * pitch + 16];
         for parity in 0..2 {

@@ -361,6 +361,25 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// Rows become columns.
     fn transpose(self, rows: &[[u8; 16]; 16]) -> [[u8; 16]; 16];
 
+    /// Columns, which lie `pitch` bytes apart, become rows.
+    ///
+    /// # Panics
+    /// If `from` is shorter than all columns with what lies between them.
+    #[inline(always)]
+    fn rows(self, from: &[u8], pitch: usize) -> [[u8; BYTES]; 16] {
+        let mut rows = [[0; BYTES]; 16];
+        for part in 0..BYTES / 16 {
+            let mut block = [[0; 16]; 16];
+            for (i, column) in block.iter_mut().enumerate() {
+                column.copy_from_slice(&from[(16 * part + i) * pitch..][..16]);
+            }
+            for (row, own) in rows.iter_mut().zip(self.transpose(&block)) {
+                row.as_chunks_mut().0[part] = own;
+            }
+        }
+        rows
+    }
+
     /// Rows become columns, which are written `pitch` bytes apart: the low bytes, each row's in the order of bytes.
     ///
     /// # Panics

@@ -3,9 +3,11 @@ use crate::{
     isa::{BYTES, Isa},
 };
 
-/// Pixels and groups that are transposed at a time.
-const PIXELS: usize = 16;
+/// Groups that are transposed at a time, [`BYTES`] pixels of each.
 const GROUPS: usize = 16;
+
+/// Rows that are packed at a time, at most.
+const MAX_ROWS: usize = 8;
 
 /// Input rows as output pixels see them: what lies under a row of the kernel are `kernel_w * channels` neighbouring codes, of which a
 /// few make a byte; the bytes of one group lie side by side, those of one output column after the other.
@@ -27,11 +29,13 @@ pub(crate) struct KernelRows {
     left: usize,
     inside: usize,
     pad: u8,
+    /// Rows that are packed at a time: whose pixels fill whole vectors best.
+    pub rows: usize,
 }
 
 impl KernelRows {
     /// Bytes behind a row of a group that are overwritten with anything while it is made.
-    pub const SLACK: usize = PIXELS;
+    pub const SLACK: usize = BYTES;
 
     /// Rows whose bytes hold `together` codes.
     ///
@@ -39,16 +43,19 @@ impl KernelRows {
     /// If these are not 1, 2, 3, 4 or 6.
     pub fn new(conv: &Conv<'_>, together: usize, pad: u8) -> Self {
         assert!([1, 2, 3, 4, 6].contains(&together));
-        let channels = conv.input.channels;
+        let (channels, columns) = (conv.input.channels, conv.output().width);
+        // Times a common multiple of all numbers of rows.
+        let vectors = |rows: &usize| (rows * columns).div_ceil(BYTES) * 840 / rows;
         Self {
             code_bits: conv.code.bits.into(),
             together,
             groups: Self::groups(conv, together),
-            columns: conv.output().width,
+            columns,
             pitch: conv.window.stride[1] * channels,
             left: conv.window.padding[1] * channels,
             inside: conv.input.row(),
             pad,
+            rows: (1..=MAX_ROWS).min_by_key(vectors).unwrap_or(1),
         }
     }
 
@@ -57,16 +64,20 @@ impl KernelRows {
         (conv.window.kernel[1] * conv.input.channels).div_ceil(together)
     }
 
-    /// Joined bytes of a row.
-    fn joined(&self) -> usize {
-        ((self.columns - 1) * self.pitch + self.groups).next_multiple_of(BYTES)
+    /// Bytes from the joined codes of one pixel to those of the next: where there is room between two pixels for all that one sees,
+    /// a row is joined in one go.
+    fn joined_pitch(&self) -> usize {
+        self.pitch.max(self.groups)
     }
 
-    /// Bytes of space for a padded row and for the joined one.
+    /// Bytes of space for a padded row and for joined ones.
     pub fn spare(&self) -> [usize; 2] {
-        let joined = self.joined();
-        let codes = joined + (self.together - 1) * self.groups;
-        [codes.max(self.left + self.inside), joined + GROUPS]
+        let seen = (self.columns - 1) * self.pitch + self.together * self.groups;
+        let vectors = (self.rows * self.columns).div_ceil(BYTES);
+        [
+            seen.max(self.left + self.inside) + self.pitch + BYTES,
+            vectors * BYTES * self.joined_pitch() + BYTES,
+        ]
     }
 
     /// Makes the padding of a row.
@@ -75,50 +86,52 @@ impl KernelRows {
         padded[self.left + self.inside..].fill(self.pad);
     }
 
-    /// Makes rows of padding of all groups, the first at the beginning of `planes`.
+    /// Makes a row of padding of all groups, which begin `plane` bytes after each other.
     #[inline(always)]
     pub fn pack_padding(&self, planes: &mut [u8], plane: usize) {
         let slots = 0..self.together as u32;
         let byte = slots.fold(0, |byte, slot| byte | self.pad << (slot * self.code_bits));
         for group in 0..self.groups {
             let own = &mut planes[group * plane..];
-            for column in (0..self.columns).step_by(PIXELS) {
-                own[column..][..PIXELS].fill(byte);
+            for column in (0..self.columns).step_by(BYTES) {
+                own[column..][..BYTES].copy_from_slice(&[byte; BYTES]);
             }
         }
     }
 
-    /// Packs a row of codes: each group's begins `plane` bytes after the one before.
+    /// Packs at most [`KernelRows::rows`] rows of codes.
     #[inline(always)]
-    pub fn pack<I: Isa>(
+    pub fn pack<'a, I: Isa>(
         &self,
         isa: I,
-        codes: &[u8],
+        rows: impl Iterator<Item = &'a [u8]>,
         [padded, joined]: [&mut [u8]; 2],
         planes: &mut [u8],
         plane: usize,
     ) {
-        let (own, rest) = padded[self.left..][..self.inside].as_chunks_mut::<BYTES>();
-        let (codes, last) = codes[..self.inside].as_chunks::<BYTES>();
-        own.copy_from_slice(codes);
-        rest.copy_from_slice(last);
-        // A number that is known to the compiler unrolls the innermost loop.
-        match self.together {
-            1 => self.join::<1>(padded, joined),
-            2 => self.join::<2>(padded, joined),
-            3 => self.join::<3>(padded, joined),
-            4 => self.join::<4>(padded, joined),
-            _ => self.join::<6>(padded, joined),
+        let pitch = self.joined_pitch();
+        let mut pixels = 0;
+        for codes in rows {
+            let (own, rest) = padded[self.left..][..self.inside].as_chunks_mut::<BYTES>();
+            let (codes, last) = codes[..self.inside].as_chunks::<BYTES>();
+            own.copy_from_slice(codes);
+            rest.copy_from_slice(last);
+            let to = &mut joined[pixels * pitch..];
+            // A number that is known to the compiler unrolls the innermost loop.
+            match self.together {
+                1 => self.join::<1>(padded, to),
+                2 => self.join::<2>(padded, to),
+                3 => self.join::<3>(padded, to),
+                4 => self.join::<4>(padded, to),
+                _ => self.join::<6>(padded, to),
+            }
+            pixels += self.columns;
         }
-        for column in (0..self.columns).step_by(PIXELS) {
-            let pixels = PIXELS.min(self.columns - column);
+        for pixel in (0..pixels).step_by(BYTES) {
             for group in (0..self.groups).step_by(GROUPS) {
-                let from = &joined[column * self.pitch + group..];
-                let to = &mut planes[group * plane + column..];
-                // Half of a transposed block is made with half of the work.
-                match self.groups - group {
-                    left @ ..=8 => self.transpose::<I, 8>(isa, (from, pixels), left, to, plane),
-                    left => self.transpose::<I, 16>(isa, (from, pixels), left, to, plane),
+                let rows = isa.rows(&joined[pixel * pitch + group..], pitch);
+                for (group, row) in (group..self.groups).zip(&rows) {
+                    planes[group * plane + pixel..][..BYTES].copy_from_slice(row);
                 }
             }
         }
@@ -127,40 +140,26 @@ impl KernelRows {
     /// Joins the codes of groups: each byte holds those that begin at its place.
     #[inline(always)]
     fn join<const TOGETHER: usize>(&self, codes: &[u8], joined: &mut [u8]) {
-        let len = self.joined();
-        let parts: [&[u8]; TOGETHER] =
-            core::array::from_fn(|slot| &codes[slot * self.groups..][..len]);
-        for (i, to) in joined[..len].as_chunks_mut::<BYTES>().0.iter_mut().enumerate() {
-            let mut bytes = [0; BYTES];
-            for slot in 0..TOGETHER {
-                let shift = slot as u32 * self.code_bits;
-                let codes = &parts[slot].as_chunks::<BYTES>().0[i];
-                for (byte, &code) in bytes.iter_mut().zip(codes) {
-                    *byte |= code << shift;
+        let (runs, run) = match self.groups <= self.pitch {
+            true => (1, self.columns * self.pitch),
+            false => (self.columns, self.groups),
+        };
+        for pixel in 0..runs {
+            for start in (0..run).step_by(BYTES) {
+                let from = &codes[pixel * self.pitch + start..];
+                let mut bytes = [0; BYTES];
+                for slot in 0..TOGETHER {
+                    let shift = slot as u32 * self.code_bits;
+                    // Less than a vector before the end there are no codes any more.
+                    let own = from.get(slot * self.groups..);
+                    if let Some(own) = own.and_then(|own| own.first_chunk::<BYTES>()) {
+                        for (byte, &code) in bytes.iter_mut().zip(own) {
+                            *byte |= code << shift;
+                        }
+                    }
                 }
+                joined[pixel * self.groups + start..][..BYTES].copy_from_slice(&bytes);
             }
-            *to = bytes;
-        }
-    }
-
-    /// Writes the bytes of each of the first `N` groups, or of those that are left.
-    #[inline(always)]
-    fn transpose<I: Isa, const N: usize>(
-        &self,
-        isa: I,
-        (joined, pixels): (&[u8], usize),
-        left: usize,
-        to: &mut [u8],
-        plane: usize,
-    ) {
-        let mut bytes = [[0; GROUPS]; PIXELS];
-        for (i, bytes) in bytes.iter_mut().enumerate() {
-            let pixel = i.min(pixels - 1);
-            *bytes = *joined[pixel * self.pitch..].first_chunk().expect("spare");
-        }
-        let columns: [[u8; PIXELS]; N] = *isa.transpose(&bytes).first_chunk().expect("N");
-        for (group, column) in columns.iter().enumerate().take(left) {
-            to[group * plane..][..PIXELS].copy_from_slice(column);
         }
     }
 }

@@ -279,17 +279,29 @@ impl<const ROW: usize> Pixels<ROW> {
         let shape = &self.planes.shape;
         let (sy, plane) = (shape.stride[0], shape.plane());
         self.layout.pad(padded);
-        // From above to below, as each row overwrites some of what comes after it.
-        for (i, y) in seen.enumerate() {
-            let first = i % sy * self.layout.groups * plane + i / sy * shape.columns;
-            let to = &mut planes[first..];
-            match y.checked_sub(self.top) {
-                Some(y) if y < self.input.height => {
-                    let row = &input[y * self.input.row()..];
-                    self.layout
-                        .pack(isa, row, [&mut *padded, &mut *joined], to, plane);
+        let height = self.input.height;
+        for phase in 0..sy.min(seen.len()) {
+            let to = &mut planes[phase * self.layout.groups * plane..];
+            let padded_row = |row: usize| seen.start + phase + row * sy;
+            let rows = (seen.len() - phase).div_ceil(sy);
+            let is_inside = |row: usize| (self.top..self.top + height).contains(&padded_row(row));
+            // From above to below, as each row overwrites some of what comes after it.
+            let mut row = 0;
+            while row < rows {
+                let to = &mut to[row * shape.columns..];
+                if !is_inside(row) {
+                    self.layout.pack_padding(to, plane);
+                    row += 1;
+                    continue;
                 }
-                _ => self.layout.pack_padding(to, plane),
+                let last = rows.min(row + self.layout.rows);
+                let own = (row..last).take_while(|&row| is_inside(row));
+                let codes = own
+                    .clone()
+                    .map(|row| &input[(padded_row(row) - self.top) * self.input.row()..]);
+                self.layout
+                    .pack(isa, codes, [&mut *padded, &mut *joined], to, plane);
+                row += own.count();
             }
         }
     }
