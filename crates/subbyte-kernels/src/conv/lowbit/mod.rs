@@ -1,13 +1,13 @@
 //! Convolutions with weights of few levels that look products up, or count them, instead of multiplying.
 //!
-//! With weight level = `least + unit * u` and input level = `step * code + offset`, a sum of products is
+//! With weight level = `pivot + unit * u` and input level = `step * code + offset`, a sum of products is
 //!
 //! ```text
-//! Σ weight * level = (step * unit) Σ u * code + (step * least) Σ code + offset Σ weight
+//! Σ weight * level = (step * unit) Σ u * code + (step * pivot) Σ code + offset Σ weight
 //! ```
 //!
 //! The last term belongs to the output channel, `Σ code` to the pixel: it is a box sum over the input, made once for all
-//! channels. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
+//! channels; not needed where the pivot is 0. What is left, `S = Σ u * code`, is the work of a [`Family`]. Everything is kept modulo 2^16, which loses nothing
 //! where the sums of all channels lie within a range of that size.
 
 mod kernel_rows;
@@ -46,7 +46,9 @@ const STRIP_PIXELS: usize = 64;
 /// every part of a row, as few parts as possible.
 fn depth(largest: &[u16], row: usize) -> usize {
     let depths = (1..=row).map(|parts| row.div_ceil(parts));
-    let fits = |entries: &[u16]| entries.iter().map(|&most| u64::from(most)).sum::<u64>() <= u8::MAX.into();
+    let fits = |entries: &[u16]| {
+        entries.iter().map(|&most| u64::from(most)).sum::<u64>() <= u8::MAX.into()
+    };
     let mut depths = depths.filter(|&depth| {
         let mut rows = largest.chunks_exact(row);
         rows.all(|row| row.chunks(depth).all(fits))
@@ -56,6 +58,11 @@ fn depth(largest: &[u16], row: usize) -> usize {
 
 /// A way to compute `S` for panels of [`BYTES`] output channels.
 pub(crate) trait Family: Sized + Send + Sync + 'static {
+    /// The level of weights whose `u` is 0: the smallest one, where none is to be negative, or 0.
+    fn pivot(weights: &Weights) -> i32 {
+        weights.least()
+    }
+
     /// Whether it takes these weights and codes.
     fn supports(conv: &Conv<'_>, weights: &Weights) -> bool;
 
@@ -135,7 +142,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
     fn supports(conv: &Conv<'_>) -> bool {
         conv.groups == 1
             && Weights::of(conv)
-                .is_some_and(|w| F::supports(conv, w) && Terms::of(conv, w).is_some())
+                .is_some_and(|w| F::supports(conv, w) && Self::terms(conv, w).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
@@ -154,7 +161,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
 
     fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
-        let terms = Terms::of(conv, weights).expect("supported");
+        let terms = Self::terms(conv, weights).expect("supported");
         let family = F::pack(conv, weights, store);
         let output = conv.output();
         let strip = STRIP_PIXELS.div_ceil(output.width).min(output.height);
@@ -163,7 +170,7 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
             output,
             window: conv.window,
             strip,
-            rows: Rows::new(conv, family.row_bytes(), slots, terms.pad),
+            rows: Rows::new(conv, family.row_bytes(), slots, &terms),
             finish: Narrow::new(&conv.finish, &terms.constants),
             family,
             terms,
@@ -193,6 +200,10 @@ fn fives_and_fours(width: usize) -> [usize; 2] {
 }
 
 impl<F: Family> LowBit<F> {
+    fn terms(conv: &Conv<'_>, weights: &Weights) -> Option<Terms> {
+        Terms::of(conv, weights.unit, F::pivot(weights))
+    }
+
     /// Columns of row `y` of output pixels, in the channels of `R` panels from `panel` on; the output begins with row `top`.
     #[inline(always)]
     fn row<I: Isa, const P: usize, const R: usize>(
@@ -217,7 +228,8 @@ impl<F: Family> LowBit<F> {
             for p in 0..P {
                 let pixel = (y - top) * self.output.width + x + p;
                 for r in 0..R {
-                    let sums = self.terms.sums(isa, tile[p][r], boxes[x + p]);
+                    let box_sum = boxes.get(x + p).copied().unwrap_or(0);
+                    let sums = self.terms.sums(isa, tile[p][r], box_sum);
                     let panel = panel + r;
                     let at = pixel * self.output.channels + panel * BYTES;
                     self.finish.write(isa, sums, panel, at, output);

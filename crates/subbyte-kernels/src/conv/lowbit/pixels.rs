@@ -97,12 +97,9 @@ impl<'a> Products<'a> {
     fn largest_entries(&self, conv: &Conv<'_>, groups: usize) -> Vec<u16> {
         let [_, kernel_w] = conv.window.kernel;
         let max_code = i32::from(self.code.max_code());
-        let rows = conv
-            .weights
-            .chunks_exact(kernel_w * conv.input.channels);
-        let steps = rows.flat_map(|row| {
-            (0..groups).map(move |group| row[group..].iter().step_by(groups))
-        });
+        let rows = conv.weights.chunks_exact(kernel_w * conv.input.channels);
+        let steps =
+            rows.flat_map(|row| (0..groups).map(move |group| row[group..].iter().step_by(groups)));
         let largest = steps.map(|weights| {
             let magnitude: i32 = weights.map(|weight| weight.abs()).sum();
             (magnitude * max_code / self.unit) as u16
@@ -118,53 +115,16 @@ impl<'a> Products<'a> {
     }
 }
 
-/// What turns sums of table entries into those of the convolution: `sum = unit * entries - middle + constant[channel]`, of which
-/// all but the constant fits 16 bits and a sign.
-struct Constants {
-    unit: i16,
-    middle: i16,
-    constants: Vec<i32>,
-}
-
-impl Constants {
-    /// `None` where sums may need more than 16 bits.
-    fn new(conv: &Conv<'_>, tables: &Products<'_>) -> Option<Self> {
-        let (step, offset) = (i64::from(conv.code.step), i64::from(conv.code.offset));
-        let reach = step * i64::from(conv.code.max_code());
-        let widest = conv.weights.widest() * reach;
-        // One value below the lowest sum stays free, so that a threshold can be there.
-        if widest >= i64::from(u16::MAX) {
-            return None;
-        }
-        let middle = match widest <= i64::from(i16::MAX) {
-            true => 0,
-            false => (widest + 1) / 2,
-        };
-        let sums = conv.weights.sums().iter().enumerate();
-        let constants = sums.map(|(channel, own)| {
-            let terms = reach * own.negative + offset * own.total();
-            (middle + terms + i64::from(conv.bias(channel))) as i32
-        });
-        Some(Self {
-            unit: i16::try_from(step * i64::from(tables.unit)).ok()?,
-            middle: middle as i16,
-            constants: constants.collect(),
-        })
-    }
-}
-
 impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
     fn supports(conv: &Conv<'_>) -> bool {
         let fits = |weights: &Weights| {
             let tables = Products::new(conv, weights, ROW.ilog2())?;
             // Below two sums a byte, adding in bytes gains nothing.
             let byte = tables.largest() * 2 <= i32::from(u8::MAX);
-            let constants = Constants::new(conv, &tables)?.constants;
+            let constants = Terms::of(conv, tables.unit, 0)?.constants;
             Lanes::new(&conv.finish, &constants).filter(|_| byte)
         };
-        conv.groups == 1
-            && Terms::pad_code(conv).is_some()
-            && Weights::of(conv).is_some_and(|weights| fits(weights).is_some())
+        conv.groups == 1 && Weights::of(conv).is_some_and(|weights| fits(weights).is_some())
     }
 
     fn work(conv: &Conv<'_>) -> Work {
@@ -186,14 +146,9 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
     fn pack(conv: &Conv<'_>, store: &mut Store<'_>) -> Self {
         let weights = Weights::of(conv).expect("supported");
         let tables = Products::new(conv, weights, ROW.ilog2()).expect("supported");
-        let Constants {
-            unit,
-            middle,
-            constants,
-        } = Constants::new(conv, &tables).expect("supported");
+        let terms = Terms::of(conv, tables.unit, 0).expect("supported");
         let shape = Shape::dense(conv);
-        let pad = Terms::pad_code(conv).expect("supported");
-        let layout = KernelRows::new(conv, tables.together, pad);
+        let layout = KernelRows::new(conv, tables.together, terms.pad);
         let [kernel_h, kernel_w] = conv.window.kernel;
         let (groups, codes) = (layout.groups, kernel_w * conv.input.channels);
         let steps = kernel_h * groups;
@@ -247,11 +202,13 @@ impl<const ROW: usize> KernelFor<Conv<'_>> for Pixels<ROW> {
             planes: Planes {
                 output: conv.output(),
                 kernel_h,
-                depth: store.number(1..=steps, || depth(&tables.largest_entries(conv, groups), steps)),
+                depth: store.number(1..=steps, || {
+                    depth(&tables.largest_entries(conv, groups), steps)
+                }),
                 offsets: offsets.collect(),
-                unit,
-                middle,
-                lanes: Lanes::new(&conv.finish, &constants).expect("supported"),
+                unit: terms.unit,
+                middle: terms.middle,
+                lanes: Lanes::new(&conv.finish, &terms.constants).expect("supported"),
                 shape,
             },
         }

@@ -1,6 +1,6 @@
 use core::ops::Range;
 
-use super::Family;
+use super::{Family, Terms};
 use crate::{
     Conv, Extent, Window,
     isa::{BYTES, Isa},
@@ -10,13 +10,15 @@ use crate::{
 /// Bytes beyond the codes of a row and beyond packed rows that may be read; they hold anything.
 pub(crate) const SLACK: usize = 128;
 
-/// Padded input rows in packed form, the newest few of them: padded row `y` lies in slot `y mod slots`. Beside each pixel its
-/// sum of codes, from which box sums are made.
+/// Padded input rows in packed form, the newest few of them: padded row `y` lies in slot `y mod slots`. Where box
+/// sums are needed, beside each pixel its sum of codes, from which they are made.
 pub(crate) struct Rows {
     input: Extent,
     /// Rows above, columns left, columns right.
     padding: [usize; 3],
     pad: u8,
+    /// Whether box sums are made.
+    boxes: bool,
     row_bytes: usize,
     slots: usize,
 }
@@ -37,20 +39,22 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl Scratch<'_> {
-    /// Box sums of a row of the strip.
+    /// Box sums of a row of the strip; none where they are not made.
     pub fn boxes(&self, row: usize) -> &[u16] {
-        &self.boxes[row * self.width..][..self.width]
+        let own = self.boxes.get(row * self.width..);
+        own.and_then(|own| own.get(..self.width)).unwrap_or(&[])
     }
 }
 
 impl Rows {
     /// Rows for a convolution whose windows see `slots` of them at once.
-    pub fn new(conv: &Conv<'_>, row_bytes: usize, slots: usize, pad: u8) -> Self {
+    pub fn new(conv: &Conv<'_>, row_bytes: usize, slots: usize, terms: &Terms) -> Self {
         let [top, left, _, right] = conv.window.padding;
         Self {
             input: conv.input,
             padding: [top, left, right],
-            pad,
+            pad: terms.pad,
+            boxes: terms.boxes(),
             row_bytes,
             slots,
         }
@@ -64,8 +68,9 @@ impl Rows {
     fn parts(&self, boxes: usize) -> [usize; 5] {
         let codes = self.padded_width() * self.input.channels + SLACK;
         let packed = self.slots * self.row_bytes + SLACK;
-        let sums = 2 * self.slots * self.padded_width();
-        [codes, codes, packed, sums, 2 * boxes].map(Block::covering)
+        let made = usize::from(self.boxes);
+        let sums = 2 * made * self.slots * self.padded_width();
+        [codes, codes, packed, sums, 2 * made * boxes].map(Block::covering)
     }
 
     pub fn scratch_bytes(&self, boxes: usize) -> usize {
@@ -135,24 +140,32 @@ impl Rows {
                 _ => codes.fill(self.pad),
             }
             let slot = self.slot(y);
-            let sums = &mut scratch.sums[slot * self.padded_width()..][..self.padded_width()];
-            for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(channels)) {
-                let (whole, rest) = pixel.as_chunks::<BYTES>();
-                let mut all = 0u32;
-                for codes in whole {
-                    all = all.wrapping_add(isa.sum_bytes(codes));
-                }
-                for &code in rest {
-                    all = all.wrapping_add(code.into());
-                }
-                *sum = all as u16;
+            if self.boxes {
+                let sums = &mut scratch.sums[slot * self.padded_width()..];
+                self.sum_pixels(isa, codes, &mut sums[..self.padded_width()]);
             }
             let row = &mut scratch.packed[slot * self.row_bytes..][..self.row_bytes];
             family.pack_row(isa, codes, channels, scratch.spare, row);
         }
     }
 
-    /// Makes the box sums of output row `y`.
+    /// Sums of the codes of each pixel.
+    #[inline(always)]
+    fn sum_pixels<I: Isa>(&self, isa: I, codes: &[u8], sums: &mut [u16]) {
+        for (sum, pixel) in sums.iter_mut().zip(codes.chunks_exact(self.input.channels)) {
+            let (whole, rest) = pixel.as_chunks::<BYTES>();
+            let mut all = 0u32;
+            for codes in whole {
+                all = all.wrapping_add(isa.sum_bytes(codes));
+            }
+            for &code in rest {
+                all = all.wrapping_add(code.into());
+            }
+            *sum = all as u16;
+        }
+    }
+
+    /// Makes the box sums of output row `y`, where they are needed.
     #[inline(always)]
     pub fn add_boxes(
         &self,
@@ -162,6 +175,9 @@ impl Rows {
         strip: usize,
         width: usize,
     ) {
+        if !self.boxes {
+            return;
+        }
         scratch.width = width;
         let boxes = &mut scratch.boxes[y % strip * width..][..width];
         boxes.fill(0);

@@ -18,6 +18,8 @@ pub(crate) struct Table<const ROW: usize> {
     layout: Planar,
     /// Partial sums that fit a byte.
     depth: usize,
+    /// What takes the least that they can be together from as many, `[panels][kernel_h][runs of a window's row]`.
+    starts: Vec<Aligned<[u8; BYTES]>>,
     /// Where a packed row has the codes for the index bytes of a window's row, `[kernel_w][groups]`.
     offsets: Vec<usize>,
     /// Index bytes of a panel.
@@ -41,21 +43,33 @@ impl<const ROW: usize> Table<ROW> {
         }
     }
 
-    /// Partial sums that fit a byte.
-    fn depth(conv: &Conv<'_>, weights: &Weights) -> usize {
-        usize::from(u8::MAX) / Self::largest(conv, weights).max(1)
-    }
-
     /// The largest partial sum.
     fn largest(conv: &Conv<'_>, weights: &Weights) -> usize {
-        let u = (0..1u8 << weights.bits()).map(|i| weights.u(i)).max();
-        usize::from(u.unwrap_or(0))
-            * usize::from(conv.code.max_code())
-            * Self::together(conv, weights)
+        let (low, high) = weights.range();
+        let pivot = weights.pivot();
+        let furthest = (pivot - low).max(high - pivot) / weights.unit;
+        furthest as usize * usize::from(conv.code.max_code()) * Self::together(conv, weights)
+    }
+
+    /// The largest range of each entry, `[channels][kernel_h][kernel_w][groups]`.
+    fn ranges(conv: &Conv<'_>, weights: &Weights, groups: usize) -> Vec<u16> {
+        let (pivot, max_code) = (weights.pivot(), i32::from(conv.code.max_code()));
+        let pixels = conv.weights.chunks_exact(conv.input.channels);
+        let steps = pixels
+            .flat_map(|pixel| (0..groups).map(move |group| pixel[group..].iter().step_by(groups)));
+        let ranges = steps.map(|own| {
+            let distance: i32 = own.map(|weight| (weight - pivot).abs()).sum();
+            (distance / weights.unit * max_code) as u16
+        });
+        ranges.collect()
     }
 }
 
 impl<const ROW: usize> Family for Table<ROW> {
+    fn pivot(weights: &Weights) -> i32 {
+        weights.pivot()
+    }
+
     fn supports(conv: &Conv<'_>, weights: &Weights) -> bool {
         // Below two sums a byte, adding in bytes gains nothing.
         weights.bits() <= ROW.ilog2()
@@ -69,9 +83,15 @@ impl<const ROW: usize> Family for Table<ROW> {
     }
 
     fn widenings(conv: &Conv<'_>, weights: &Weights) -> usize {
-        let [kernel_h, kernel_w] = conv.window.kernel;
-        let groups = conv.input.channels.div_ceil(Self::together(conv, weights));
-        kernel_h * (kernel_w * groups).div_ceil(Self::depth(conv, weights))
+        let (pivot, own) = (weights.pivot(), conv.window.taps() * conv.input.channels);
+        let distances = conv.weights.sums().iter().map(|sums| match pivot {
+            0 => sums.magnitude(),
+            _ => sums.total() - i64::from(pivot) * own as i64,
+        });
+        let range = distances.max().unwrap_or(0) / i64::from(weights.unit)
+            * i64::from(conv.code.max_code());
+        let [kernel_h, _] = conv.window.kernel;
+        kernel_h + range as usize / usize::from(u8::MAX)
     }
 
     fn pack(conv: &Conv<'_>, weights: &Weights, store: &mut Store<'_>) -> Self {
@@ -83,21 +103,26 @@ impl<const ROW: usize> Family for Table<ROW> {
         let panel = taps * groups;
         let mut packed = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * panel];
         store.fill(&mut packed, |packed| {
-            // Positions beyond the last level and channels beyond the last one have the index of a weight whose `u` is 0.
+            // Channels beyond the last one have the index of a weight whose `u` is 0.
+            let none = weights.index(weights.pivot());
+            let slots = 0..channels as u32;
+            let nothing = slots.fold(0, |byte, slot| byte | none << (slot * weights.bits()));
             for output in 0..conv.channels {
                 let own = &mut packed[output / BYTES * panel..][..panel];
                 for tap in 0..taps {
                     let from = &conv.weights[(output * taps + tap) * inputs..][..inputs];
                     let own = &mut own[tap * groups..][..groups];
+                    own.iter_mut().for_each(|to| to.0[output % BYTES] = nothing);
                     for (slot, from) in from.chunks(groups).enumerate() {
                         let shift = slot as u32 * weights.bits();
                         for (to, &weight) in own.iter_mut().zip(from) {
-                            to.0[output % BYTES] |= weights.index(weight) << shift;
+                            to.0[output % BYTES] ^= (none ^ weights.index(weight)) << shift;
                         }
                     }
                 }
             }
         });
+        let pivot = weights.pivot();
         let mut rows = Box::new(Aligned([[0; ROW]; 256]));
         let (code_mask, weight_mask) = ((1usize << code_bits) - 1, (1 << weights.bits()) - 1);
         for (codes, row) in rows
@@ -111,17 +136,38 @@ impl<const ROW: usize> Family for Table<ROW> {
                     .map(|slot| {
                         let code = codes >> (slot * code_bits) & code_mask;
                         let weight = index >> (slot * weights.bits()) & weight_mask;
-                        weights.u(weight as u8) * code as u8
+                        weights.u(weight as u8, pivot) * code as i32
                     })
-                    .sum();
+                    .sum::<i32>() as u8;
             }
         }
+        let row = conv.window.kernel[1] * groups;
+        let depth = store.number(1..=row, || {
+            super::depth(&Self::ranges(conv, weights, groups), row)
+        });
+        let max_code = i32::from(conv.code.max_code());
+        let parts = conv.window.kernel[0] * row.div_ceil(depth);
+        let mut starts = vec![Aligned([0; BYTES]); conv.channels.div_ceil(BYTES) * parts];
+        store.fill(&mut starts, |starts| {
+            for (output, own) in conv.weights.chunks_exact(taps * inputs).enumerate() {
+                for (step, pixel) in (0..).step_by(groups).zip(own.chunks_exact(inputs)) {
+                    for (group, &weight) in (0..groups).cycle().zip(pixel) {
+                        let (ky, place) = ((step + group) / row, (step + group) % row);
+                        let part = ky * row.div_ceil(depth) + place / depth;
+                        let start = &mut starts[output / BYTES * parts + part].0[output % BYTES];
+                        let least = ((weight - pivot) / weights.unit).min(0) * max_code;
+                        *start = u8::wrapping_sub(*start, least as u8);
+                    }
+                }
+            }
+        });
         let columns = 0..conv.window.kernel[1];
         let offsets = columns.flat_map(|kx| (0..groups).map(move |g| (kx, g)));
         Self {
             offsets: offsets.map(|(kx, g)| layout.offset(kx, g)).collect(),
             layout,
-            depth: Self::depth(conv, weights),
+            depth,
+            starts,
             panel,
             weights: packed,
             rows,
@@ -160,11 +206,18 @@ impl<const ROW: usize> Family for Table<ROW> {
         let rows = &self.rows.0;
         let weights = &self.weights[panel * self.panel..][..R * self.panel];
         let mut sums = [[isa.zero_sums(); R]; P];
-        let mut first = 0;
+        let parts = self.panel / self.offsets.len() * self.offsets.len().div_ceil(self.depth);
+        let starts = &self.starts[panel * parts..][..R * parts];
+        let (mut first, mut part) = (0, 0);
         for ky in 0..self.panel / self.offsets.len() {
             let row = &taps.row(ky)[taps.x..];
             for offsets in self.offsets.chunks(self.depth) {
-                let mut bytes = [[isa.zero_bytes(); R]; P];
+                let mut start = [isa.zero_bytes(); R];
+                for r in 0..R {
+                    start[r] = isa.load_bytes(&starts[r * parts + part].0);
+                }
+                part += 1;
+                let mut bytes = [start; P];
                 for (i, &offset) in offsets.iter().enumerate() {
                     let mut index = [isa.zero_bytes(); R];
                     for r in 0..R {
@@ -206,6 +259,6 @@ impl<const ROW: usize> Family for Table<ROW> {
     }
 
     fn packed_bytes(&self) -> usize {
-        size_of_val(&self.weights[..]) + size_of_val(&*self.rows)
+        size_of_val(&self.weights[..]) + size_of_val(&self.starts[..]) + size_of_val(&*self.rows)
     }
 }

@@ -76,11 +76,19 @@ impl Weights {
         self.places[(weight - self.least()) as usize]
     }
 
-    /// `u` of the level at a position; 0 beyond the last.
-    pub fn u(&self, index: u8) -> u8 {
+    /// `u` of the level at a position, seen from the level `pivot`; 0 beyond the last.
+    pub fn u(&self, index: u8, pivot: i32) -> i32 {
         match self.levels.get(usize::from(index)) {
-            Some(level) => ((level - self.least()) / self.unit) as u8,
+            Some(level) => (level - pivot) / self.unit,
             None => 0,
+        }
+    }
+
+    /// 0 where it is a level, so that products keep their signs, else the smallest level.
+    pub fn pivot(&self) -> i32 {
+        match self.levels.contains(&0) {
+            true => 0,
+            false => self.least(),
         }
     }
 
