@@ -34,9 +34,6 @@ pub(crate) struct KernelRows {
 }
 
 impl KernelRows {
-    /// Bytes behind a row of a group that are overwritten with anything while it is made.
-    pub const SLACK: usize = BYTES;
-
     /// Rows whose bytes hold `together` codes.
     ///
     /// # Panics

@@ -22,14 +22,10 @@ pub(crate) struct Planar {
     pub groups: usize,
     /// Horizontal stride: pixels of one remainder lie together.
     stride: usize,
-    /// Padded input columns to the left that rows of codes lack.
-    left: usize,
-    /// Columns that rows of codes have.
+    /// Padded input columns.
     width: usize,
     /// Bytes from one group to the next.
     pitch: usize,
-    /// Bytes of a group that belong to the row.
-    room: usize,
 }
 
 impl Planar {
@@ -48,22 +44,8 @@ impl Planar {
             together,
             groups: conv.input.channels.div_ceil(together),
             stride,
-            left: 0,
             width,
             pitch,
-            room: pitch,
-        }
-    }
-
-    /// The same for rows of codes without padding, with other bytes from one group to the next. Where padding belongs, packed rows
-    /// are left alone.
-    pub fn unpadded(self, conv: &Conv<'_>, pitch: usize) -> Self {
-        Self {
-            left: conv.window.padding[1],
-            width: conv.input.width,
-            pitch,
-            room: 0,
-            ..self
         }
     }
 
@@ -75,12 +57,6 @@ impl Planar {
     /// Where a row has the byte of group `group` under the tap in column `kx`, for the first output column.
     pub fn offset(&self, kx: usize, group: usize) -> usize {
         (kx % self.stride * self.groups + group) * self.pitch + kx / self.stride
-    }
-
-    /// The byte of a group whose codes are all `code`.
-    pub fn byte(&self, code: u8) -> u8 {
-        let slots = 0..self.together as u32;
-        slots.fold(0, |byte, slot| byte | code << (slot * self.code_bits))
     }
 
     /// Packs a row of codes, which [`SLACK`] bytes follow, codes too. `joined` is space for as many.
@@ -102,25 +78,18 @@ impl Planar {
             _ => self.join::<6>(codes, channels, joined),
         }
         for phase in 0..self.stride {
-            // The first column of this remainder that the codes have.
-            let first = self.left.saturating_sub(phase).div_ceil(self.stride);
-            let pixel = first * self.stride + phase - self.left;
-            let columns = self.width.saturating_sub(pixel).div_ceil(self.stride);
+            let columns = self.width.saturating_sub(phase).div_ceil(self.stride);
             for column in (0..columns).step_by(PIXELS) {
-                // The last pixels begin early enough to end with the row.
-                let column = column.min(columns.saturating_sub(PIXELS));
                 let pixels = PIXELS.min(columns - column);
-                let whole = pixels == PIXELS || first + column + PIXELS <= self.room;
-                let len = if whole { PIXELS } else { pixels };
-                let joined = &joined[(pixel + column * self.stride) * channels..];
+                let joined = &joined[(phase + column * self.stride) * channels..];
                 for group in (0..self.groups).step_by(GROUPS) {
-                    let start = (phase * self.groups + group) * self.pitch + first + column;
+                    let start = (phase * self.groups + group) * self.pitch + column;
                     let (joined, to) = (&joined[group..], &mut row[start..]);
                     let from = (joined, self.stride * channels, pixels);
                     match self.groups - group {
                         // Half of a transposed block is made with half of the work.
-                        left @ ..=8 => self.transpose::<I, 8>(isa, from, left, len, to),
-                        left => self.transpose::<I, 16>(isa, from, left, len, to),
+                        left @ ..=8 => self.transpose::<I, 8>(isa, from, left, to),
+                        left => self.transpose::<I, 16>(isa, from, left, to),
                     }
                 }
             }
@@ -154,7 +123,7 @@ impl Planar {
         }
     }
 
-    /// Writes `len` bytes of each of the first `N` groups, or of those that are left: of as many pixels as there are, from bytes that
+    /// Writes the bytes of each of the first `N` groups, or of those that are left: of as many pixels as there are, from bytes that
     /// lie `pitch` apart.
     #[inline(always)]
     fn transpose<I: Isa, const N: usize>(
@@ -162,7 +131,6 @@ impl Planar {
         isa: I,
         (joined, pitch, pixels): (&[u8], usize, usize),
         left: usize,
-        len: usize,
         to: &mut [u8],
     ) {
         let mut bytes = [[0; GROUPS]; PIXELS];
@@ -172,11 +140,7 @@ impl Planar {
         }
         let columns: [[u8; PIXELS]; N] = *isa.transpose(&bytes).first_chunk().expect("N");
         for (group, column) in columns.iter().enumerate().take(left) {
-            let to = &mut to[group * self.pitch..];
-            match to.first_chunk_mut() {
-                Some(to) if len == PIXELS => *to = *column,
-                _ => to[..len].copy_from_slice(&column[..len]),
-            }
+            to[group * self.pitch..][..PIXELS].copy_from_slice(column);
         }
     }
 }
