@@ -3,10 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Finish;
-use crate::{
-    isa::{BYTES, Isa, Multiplier},
-    memory::Aligned,
-};
+use crate::isa::{Isa, Multiplier};
 
 /// What becomes of the sums, one output channel after the other.
 pub(crate) struct Lanes {
@@ -20,8 +17,8 @@ enum Channels {
 }
 
 struct Thresholds {
-    /// One less than each threshold, in all lanes: codes count what is greater.
-    table: Vec<Aligned<[i16; BYTES]>>,
+    /// One less than each threshold: codes count what is greater.
+    table: Vec<i16>,
     descending: bool,
 }
 
@@ -39,10 +36,7 @@ impl Lanes {
                 let own = thresholds.chunks_exact(max_code.into());
                 let channels = own.zip(descending).zip(constants);
                 let channels = channels.map(|((own, &descending), &constant)| Thresholds {
-                    table: own
-                        .iter()
-                        .map(|&t| Aligned([below(t, constant); BYTES]))
-                        .collect(),
+                    table: own.iter().map(|&t| below(t, constant)).collect(),
                     descending,
                 });
                 Some(Self {
@@ -86,8 +80,8 @@ impl Lanes {
             Channels::Thresholds(channels) => {
                 let own = &channels[channel];
                 let mut counts = isa.zero_words();
-                for threshold in &own.table {
-                    counts = isa.count_greater(counts, sums, threshold);
+                for &threshold in &own.table {
+                    counts = isa.count_greater_all(counts, sums, threshold);
                 }
                 if own.descending {
                     counts = isa.scale_words(counts, -1, self.max_code.into());

@@ -292,6 +292,19 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn count_greater_all(self, counts: Self::Words, words: Self::Words, than: i16) -> Self::Words {
+        let mut counts = counts;
+        for (counts, words) in counts.iter_mut().zip(words) {
+            // SAFETY: `self` proves AVX2.
+            unsafe {
+                let greater = _mm256_cmpgt_epi16(words, _mm256_set1_epi16(than));
+                *counts = _mm256_sub_epi16(*counts, greater);
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
     fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
         let mut words = words;
         let bias = by.bias.as_ptr();

@@ -240,6 +240,19 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
+    fn count_greater_all(self, counts: Self::Words, words: Self::Words, than: i16) -> Self::Words {
+        let mut counts = counts;
+        for (counts, words) in counts.iter_mut().zip(words) {
+            // SAFETY: `self` proves AVX-512 BW.
+            unsafe {
+                let greater = _mm512_cmpgt_epi16_mask(words, _mm512_set1_epi16(than));
+                *counts = _mm512_mask_add_epi16(*counts, greater, *counts, _mm512_set1_epi16(1));
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
     fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
         let mut words = words;
         let (bias, max) = (by.bias.as_ptr(), i16::from(max_code));

@@ -269,6 +269,12 @@ pub trait Isa: Copy + Send + Sync + 'static {
         than: &Aligned<[i16; BYTES]>,
     ) -> Self::Words;
 
+    /// As [`Isa::count_greater`] with the same for all lanes.
+    #[inline(always)]
+    fn count_greater_all(self, counts: Self::Words, words: Self::Words, than: i16) -> Self::Words {
+        self.count_greater(counts, words, &Aligned([than; BYTES]))
+    }
+
     /// `((words + bias) * mult + add) >> shift` of every lane within `0..=max_code`; `words + bias` saturated in 16 bits, the rest in
     /// 32 bits.
     #[inline(always)]

@@ -340,6 +340,19 @@ impl<const DOTPROD: bool> Isa for Arm<DOTPROD> {
     }
 
     #[inline(always)]
+    fn count_greater_all(self, counts: Self::Words, words: Self::Words, than: i16) -> Self::Words {
+        let mut counts = counts;
+        for (counts, words) in counts.iter_mut().zip(words) {
+            // SAFETY: `self` proves NEON.
+            unsafe {
+                let greater = vreinterpretq_s16_u16(vcgtq_s16(words, vdupq_n_s16(than)));
+                *counts = vsubq_s16(*counts, greater);
+            }
+        }
+        counts
+    }
+
+    #[inline(always)]
     fn multiply(self, words: Self::Words, by: &Multipliers, max_code: u8) -> Self::Words {
         let mut words = words;
         for (i, words) in words.iter_mut().enumerate() {

@@ -254,6 +254,15 @@ impl Isa for Simd128 {
         counts
     }
 
+    #[inline(always)]
+    fn count_greater_all(self, counts: Self::Words, words: Self::Words, than: i16) -> Self::Words {
+        let mut counts = counts;
+        for (counts, words) in counts.iter_mut().zip(words) {
+            *counts = i16x8_sub(*counts, i16x8_gt(words, i16x8_splat(than)));
+        }
+        counts
+    }
+
     /// Shifts that differ from lane to lane are left to the default, which works lane by lane.
     #[inline(always)]
     fn multiply_all(self, words: Self::Words, by: &Multiplier, max_code: u8) -> Self::Words {
