@@ -146,17 +146,16 @@ impl Planes {
         assert!(reach + BYTES <= planes.len());
         let mut position = 0;
         while position < positions {
-            // A row of the table is read once for several vectors, where there are as many.
+            // A row of the table is read once for two or three vectors, where there are as many.
             let vectors = match (positions - position).div_ceil(BYTES) {
                 _ if !I::MANY_REGISTERS => 1,
                 left @ (1 | 2) => left,
-                3 | 5 | 6 | 9 => 3,
-                _ => 4,
+                4 => 2,
+                _ => 3,
             };
             for panel in 0..panels {
                 let place = [position, panel];
                 match (vectors, I::TILE) {
-                    (4, _) => self.vectors::<I, ROW, T, 4, 4>(isa, tables, planes, place, output),
                     (3, _) => self.vectors::<I, ROW, T, 4, 3>(isa, tables, planes, place, output),
                     (2, _) => self.vectors::<I, ROW, T, 4, 2>(isa, tables, planes, place, output),
                     (_, 4..) => self.vectors::<I, ROW, T, 4, 1>(isa, tables, planes, place, output),
