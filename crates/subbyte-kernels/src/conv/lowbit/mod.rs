@@ -308,3 +308,17 @@ impl<F: Family> Algorithm for LowBit<F> {
         self.family.packed_bytes() + self.finish.packed_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::depth;
+
+    #[test]
+    fn rows_are_added_up_in_as_few_parts_as_every_row_allows() {
+        assert_eq!(depth(&[51; 5], 5), 5);
+        assert_eq!(depth(&[52; 5], 5), 3);
+        // The second row needs three parts of two.
+        assert_eq!(depth(&[1, 1, 1, 1, 1, 1, 100, 100, 100, 9, 9, 9], 6), 2);
+        assert_eq!(depth(&[127; 4], 4), 2);
+    }
+}
