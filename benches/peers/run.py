@@ -68,7 +68,7 @@ def contenders(case, threads, options):
     for peer in options.peers:
         found += [Contender(peer.NAME, bits, peers.command(peer, network, bits, threads, batch)) for bits in precisions]
     for bits in options.bits:
-        command = subbyte.command(own_network, bits, threads, batch)
+        command = subbyte.command(own_network, bits, options.table_rows, threads, batch)
         found.append(Contender("subbyte", bits, command))
         if case == "stem":
             found.append(Contender(table.FIRST_LAYER, bits, command + ["--first-layer"]))
@@ -113,7 +113,8 @@ def about(options):
     variables = [f"SUBBYTE_ISA={os.environ['SUBBYTE_ISA']}"] if "SUBBYTE_ISA" in os.environ else []
     command = shlex.join([*variables, "python3", "benches/peers/run.py", *sys.argv[1:]])
     load = f"load before the run: {options.load:.1f}"
-    return f"{machine}, {levels}, {datetime.date.today()}, {load}. {versions}. Milliseconds.\n\n```console\n$ {command}\n```"
+    table = f"subbyte's pixel tables: {options.table_rows} rows"
+    return f"{machine}, {levels}, {datetime.date.today()}, {load}. {versions}. {table}. Milliseconds.\n\n```console\n$ {command}\n```"
 
 
 def arguments():
@@ -124,6 +125,7 @@ def arguments():
     parser.add_argument("--cases", **any_of(list(CASES)))
     parser.add_argument("--bits", **any_of(LOW_BITS))
     parser.add_argument("--threads", **any_of([1, 2]))
+    parser.add_argument("--table-rows", type=int, default=64, help="different rows of subbyte's pixel table (default: 64)")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each contender (default: 10, at least 2)")
     parser.add_argument("--turn", type=float, default=0.4, help="seconds of a turn (default: 0.4)")
     parser.add_argument("--isa", choices=["avx2"], help="compare on AVX2 alone, with OpenVINO: no other peer can be held to it")

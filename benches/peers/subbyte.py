@@ -19,15 +19,16 @@ def examples():
 
 
 @functools.cache
-def model(network, bits):
-    file = CACHE / "models" / f"{network}-{bits}.sbm"
+def model(network, bits, rows):
+    file = CACHE / "models" / f"{network}-{bits}-{rows}.sbm"
     file.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([examples() / "untrained", network, bits, *SIZES[network], file], check=True)
+    subprocess.run([examples() / "untrained", network, bits, *SIZES[network], str(rows), file], check=True)
     return file
 
 
-def command(network, bits, threads, batch):
-    return [examples() / "worker", model(network, bits), "--threads", threads, "--batch", batch]
+def command(network, bits, rows, threads, batch):
+    """`rows` of the pixel table differ."""
+    return [examples() / "worker", model(network, bits, rows), "--threads", threads, "--batch", batch]
 
 
 def check_macs(network, found):

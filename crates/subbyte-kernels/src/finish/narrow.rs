@@ -6,7 +6,7 @@ use subbyte_num::MulShift;
 
 use super::{Finish, Finisher, lanes::below};
 use crate::{
-    isa::{BYTES, Isa, Multipliers},
+    isa::{BYTES, Isa, Multipliers, unpacked},
     memory::Aligned,
 };
 
@@ -120,20 +120,6 @@ impl Narrow {
         }
     }
 
-    /// Writes the output of a panel, whose first element is element `at` of the output.
-    #[inline(always)]
-    pub fn write<I: Isa>(
-        &self,
-        isa: I,
-        sums: I::Words,
-        panel: usize,
-        at: usize,
-        output: &mut [u8],
-    ) {
-        let len = BYTES.min(self.channels - panel * BYTES);
-        self.write_len(isa, sums, panel, at, len, output);
-    }
-
     /// Writes the output of a panel for `P` pixels, or for `P` times several of them, whose first elements lie `step` elements apart
     /// from element `at` of the output on. What would lie from element `end` on is left out.
     #[inline(always)]
@@ -147,6 +133,15 @@ impl Narrow {
     ) {
         let len = BYTES.min(self.channels - panel * BYTES);
         let whole = I::MANY_REGISTERS && len == BYTES && at + (P - 1) * step + BYTES <= end;
+        if let (Form::MulShift { max_code, panels }, true) = (&self.form, whole) {
+            let output = &mut output[at..][..(P - 1) * step + BYTES];
+            for p in 0..P {
+                let codes = isa.multiply(sums[p], &panels[panel], *max_code);
+                let to = output[p * step..].first_chunk_mut().expect("whole");
+                isa.store_bytes(codes, to);
+            }
+            return;
+        }
         if let (Form::Thresholds { panels, .. }, true) = (&self.form, whole)
             && let Thresholds { table, flip: None } = &panels[panel]
         {
@@ -171,7 +166,7 @@ impl Narrow {
         }
     }
 
-    /// As [`Narrow::write`] for the first `len` channels of the panel.
+    /// Writes the first `len` channels of a panel as the elements of the output from `at` on.
     #[inline(always)]
     fn write_len<I: Isa>(
         &self,
@@ -266,9 +261,10 @@ fn pack_multipliers(channels: &[MulShift], constants: &[i32]) -> Option<Vec<Mult
             return None;
         }
         panel.bias[lane] = i16::try_from(i64::from(own.bias) + i64::from(constant)).ok()?;
-        panel.mult[lane] = own.mult.into();
-        panel.add[lane] = own.add;
-        panel.shift[lane] = own.shift.into();
+        let at = unpacked(lane);
+        panel.mult[at] = own.mult.into();
+        panel.add[at] = own.add;
+        panel.shift[at] = own.shift.into();
     }
     Some(panels)
 }

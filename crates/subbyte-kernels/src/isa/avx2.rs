@@ -2,6 +2,7 @@ use core::arch::x86_64::*;
 
 use super::{
     Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, sse2,
+    unpacked,
 };
 use crate::{Job, Level, memory::Aligned};
 
@@ -313,13 +314,12 @@ impl Isa for Avx2 {
             // on their boundary.
             unsafe {
                 let t = _mm256_adds_epi16(*words, _mm256_load_si256(bias.add(16 * i).cast()));
-                let (mult, add, shift) =
-                    (&by.mult[16 * i..], &by.add[16 * i..], &by.shift[16 * i..]);
-                let low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(t));
-                let high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(t, 1));
-                let low = scaled(low, mult, add, shift);
-                let high = scaled(high, &mult[8..], &add[8..], &shift[8..]);
-                *words = clamped(low, high, max_code);
+                let zero = _mm256_setzero_si256();
+                // Products of pairs, of which the second one is 0.
+                let low = scaled(_mm256_unpacklo_epi16(t, zero), by, unpacked(16 * i));
+                let high = scaled(_mm256_unpackhi_epi16(t, zero), by, unpacked(16 * i + 4));
+                let codes = _mm256_max_epi16(_mm256_packs_epi32(low, high), zero);
+                *words = _mm256_min_epi16(codes, _mm256_set1_epi16(max_code.into()));
             }
         }
         words
@@ -357,7 +357,12 @@ impl Isa for Avx2 {
                 let t = _mm256_srav_epi32(_mm256_add_epi32(*sums, bias), pre);
                 let t = _mm256_min_epi32(t, _mm256_set1_epi32(i16::MAX.into()));
                 let t = _mm256_max_epi32(t, _mm256_set1_epi32(i16::MIN.into()));
-                *sums = scaled(t, &by.mult[first..], &by.add[first..], &by.shift[first..]);
+                let product =
+                    _mm256_mullo_epi32(t, _mm256_load_si256(by.mult[first..].as_ptr().cast()));
+                let sum =
+                    _mm256_add_epi32(product, _mm256_load_si256(by.add[first..].as_ptr().cast()));
+                *sums =
+                    _mm256_srav_epi32(sum, _mm256_load_si256(by.shift[first..].as_ptr().cast()));
             }
         }
         // SAFETY: `self` proves AVX2.
@@ -512,16 +517,18 @@ impl Isa for Avx2 {
     }
 }
 
-/// `(t * mult + add) >> shift` of eight integers. A function and no closure, as that may not be inlined.
+/// `(t * mult + add) >> shift` of eight pairs, the integers and zeros, whose parameters lie from `first` on. A function and no
+/// closure, as that may not be inlined.
 ///
 /// # Safety
-/// The processor has AVX2; the parameters begin on the boundary of a vector, and there is one of each.
+/// The processor has AVX2; `first` is a multiple of 8.
 #[inline(always)]
-unsafe fn scaled(t: __m256i, mult: &[i32], add: &[i32], shift: &[i32]) -> __m256i {
-    debug_assert!(mult.len().min(add.len()).min(shift.len()) >= 8);
+unsafe fn scaled(t: __m256i, by: &Multipliers, first: usize) -> __m256i {
+    let (mult, add, shift) = (&by.mult[first..], &by.add[first..], &by.shift[first..]);
+    debug_assert!(mult.len() >= 8);
     // SAFETY: the caller's promise.
     unsafe {
-        let product = _mm256_mullo_epi32(t, _mm256_load_si256(mult.as_ptr().cast()));
+        let product = _mm256_madd_epi16(t, _mm256_load_si256(mult.as_ptr().cast()));
         let sum = _mm256_add_epi32(product, _mm256_load_si256(add.as_ptr().cast()));
         _mm256_srav_epi32(sum, _mm256_load_si256(shift.as_ptr().cast()))
     }

@@ -257,20 +257,15 @@ impl Isa for Avx512 {
         let mut words = words;
         let (bias, max) = (by.bias.as_ptr(), i16::from(max_code));
         for (half, words) in words.iter_mut().enumerate() {
-            // SAFETY: `self` proves AVX-512 BW; a vector of words has 32 lanes, its halves 16 each, and there are 64 of every
+            // SAFETY: `self` proves AVX-512 VNNI; a vector of words has 32 lanes, its halves 16 each, and there are 64 of every
             // parameter, on their boundary.
             unsafe {
                 let t = _mm512_adds_epi16(*words, _mm512_load_si512(bias.add(32 * half).cast()));
-                let quarter = |t: __m256i, first: usize| {
-                    let of = |from: &[i32; BYTES]| _mm512_load_si512(from[first..].as_ptr().cast());
-                    let product = _mm512_mullo_epi32(_mm512_cvtepi16_epi32(t), of(&by.mult));
-                    let sum = _mm512_add_epi32(product, of(&by.add));
-                    _mm512_cvtsepi32_epi16(_mm512_srav_epi32(sum, of(&by.shift)))
-                };
-                let low = quarter(_mm512_castsi512_si256(t), 32 * half);
-                let high = quarter(_mm512_extracti64x4_epi64(t, 1), 32 * half + 16);
-                let codes = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-                let codes = _mm512_max_epi16(codes, _mm512_setzero_si512());
+                let zero = _mm512_setzero_si512();
+                // Products of pairs, of which the second one is 0.
+                let low = scaled(_mm512_unpacklo_epi16(t, zero), by, 32 * half);
+                let high = scaled(_mm512_unpackhi_epi16(t, zero), by, 32 * half + LANES);
+                let codes = _mm512_max_epi16(_mm512_packs_epi32(low, high), zero);
                 *words = _mm512_min_epi16(codes, _mm512_set1_epi16(max));
             }
         }
@@ -285,13 +280,12 @@ impl Isa for Avx512 {
             unsafe {
                 let t = _mm512_adds_epi16(*words, _mm512_set1_epi16(by.bias));
                 // Products of pairs, of which the second one is 0.
-                let (mult, add) = (by.mult & 0xffff, _mm512_set1_epi32(by.add));
-                let (mult, zero) = (_mm512_set1_epi32(mult), _mm512_setzero_si512());
-                let shift = _mm_cvtsi32_si128(by.shift);
-                let low = _mm512_madd_epi16(_mm512_unpacklo_epi16(t, zero), mult);
-                let high = _mm512_madd_epi16(_mm512_unpackhi_epi16(t, zero), mult);
-                let low = _mm512_sra_epi32(_mm512_add_epi32(low, add), shift);
-                let high = _mm512_sra_epi32(_mm512_add_epi32(high, add), shift);
+                let (mult, add) = (_mm512_set1_epi32(by.mult), _mm512_set1_epi32(by.add));
+                let (zero, shift) = (_mm512_setzero_si512(), _mm_cvtsi32_si128(by.shift));
+                let low = _mm512_dpwssd_epi32(add, _mm512_unpacklo_epi16(t, zero), mult);
+                let high = _mm512_dpwssd_epi32(add, _mm512_unpackhi_epi16(t, zero), mult);
+                let low = _mm512_sra_epi32(low, shift);
+                let high = _mm512_sra_epi32(high, shift);
                 let codes = _mm512_packs_epi32(low, high);
                 let codes = _mm512_max_epi16(codes, _mm512_setzero_si512());
                 *words = _mm512_min_epi16(codes, _mm512_set1_epi16(max_code.into()));
@@ -491,5 +485,22 @@ impl Isa for Avx512 {
                 }
             }
         }
+    }
+}
+
+/// `(t * mult + add) >> shift` of [`LANES`] pairs, the integers and zeros, whose parameters lie from `first` on. A function and no
+/// closure, as that may not be inlined.
+///
+/// # Safety
+/// The processor has AVX-512 VNNI; `first` is a multiple of [`LANES`].
+#[inline(always)]
+unsafe fn scaled(t: __m512i, by: &Multipliers, first: usize) -> __m512i {
+    let (mult, add, shift) = (&by.mult[first..], &by.add[first..], &by.shift[first..]);
+    debug_assert!(mult.len() >= LANES);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let add = _mm512_load_si512(add.as_ptr().cast());
+        let sum = _mm512_dpwssd_epi32(add, t, _mm512_load_si512(mult.as_ptr().cast()));
+        _mm512_srav_epi32(sum, _mm512_load_si512(shift.as_ptr().cast()))
     }
 }

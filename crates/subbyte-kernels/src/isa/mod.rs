@@ -97,7 +97,7 @@ pub const BYTES: usize = 64;
 /// Vectors of 64-bit lanes in [`Isa::Counts`], and lanes of each.
 pub const COUNTS: [usize; 2] = [8, 8];
 
-/// Multiplier and shift of every lane of [`Isa::Words`], in split order.
+/// Multiplier and shift of every lane of [`Isa::Words`], in split order; those of 32 bits lie where [`unpacked`] says.
 #[derive(Clone)]
 #[repr(C, align(64))]
 pub struct Multipliers {
@@ -109,6 +109,12 @@ pub struct Multipliers {
     pub add: [i32; BYTES],
     /// Right shifts, 0 to 31.
     pub shift: [i32; BYTES],
+}
+
+/// Where [`Multipliers`] have the parameters of 32 bits of a lane: of every 32 lanes first those of the lower halves of eight, then
+/// those of the upper ones, as unpacking within parts of 128 bits gives them.
+pub const fn unpacked(lane: usize) -> usize {
+    lane / 32 * 32 + lane % 8 / 4 * 16 + lane % 32 / 8 * 4 + lane % 4
 }
 
 /// Multiplier and shift of one channel.
@@ -282,9 +288,12 @@ pub trait Isa: Copy + Send + Sync + 'static {
         let mut all = [0; BYTES];
         self.store_words(words, &mut all);
         for (lane, word) in all.iter_mut().enumerate() {
-            let t = i32::from(word.saturating_add(by.bias[lane]));
-            let code = t.wrapping_mul(by.mult[lane]).wrapping_add(by.add[lane]);
-            let code = code.wrapping_shr(by.shift[lane] as u32);
+            let (t, at) = (
+                i32::from(word.saturating_add(by.bias[lane])),
+                unpacked(lane),
+            );
+            let code = t.wrapping_mul(by.mult[at]).wrapping_add(by.add[at]);
+            let code = code.wrapping_shr(by.shift[at] as u32);
             *word = code.clamp(0, max_code.into()) as i16;
         }
         self.load_words(&all)

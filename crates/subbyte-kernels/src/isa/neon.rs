@@ -1,6 +1,8 @@
 use core::arch::{aarch64::*, asm};
 
-use super::{Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features};
+use super::{
+    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, unpacked,
+};
 use crate::{Job, Level, memory::Aligned};
 
 /// NEON, which belongs to every 64-bit ARM processor with vectors; with its dot products of bytes where `DOTPROD`.
@@ -361,7 +363,7 @@ impl<const DOTPROD: bool> Isa for Arm<DOTPROD> {
                 let t = vqaddq_s16(*words, vld1q_s16(by.bias.as_ptr().add(8 * i)));
                 let mut halves = [vmovl_s16(vget_low_s16(t)), vmovl_high_s16(t)];
                 for (half, t) in halves.iter_mut().enumerate() {
-                    let first = 8 * i + 4 * half;
+                    let first = unpacked(8 * i + 4 * half);
                     let mult = vld1q_s32(by.mult.as_ptr().add(first));
                     let add = vld1q_s32(by.add.as_ptr().add(first));
                     let shift = vld1q_s32(by.shift.as_ptr().add(first));

@@ -225,15 +225,18 @@ impl<F: Family> LowBit<F> {
                 x,
             };
             let tile: [[I::Words; R]; P] = self.family.tile(isa, panel, &taps);
-            for p in 0..P {
-                let pixel = (y - top) * self.output.width + x + p;
-                for r in 0..R {
+            let pixel = (y - top) * self.output.width + x;
+            for r in 0..R {
+                let panel = panel + r;
+                let mut sums = [isa.zero_words(); P];
+                for p in 0..P {
                     let box_sum = boxes.get(x + p).copied().unwrap_or(0);
-                    let sums = self.terms.sums(isa, tile[p][r], box_sum);
-                    let panel = panel + r;
-                    let at = pixel * self.output.channels + panel * BYTES;
-                    self.finish.write(isa, sums, panel, at, output);
+                    sums[p] = self.terms.sums(isa, tile[p][r], box_sum);
                 }
+                let channels = self.output.channels;
+                let at = pixel * channels + panel * BYTES;
+                self.finish
+                    .write_tile(isa, &sums, panel, [at, channels, usize::MAX], output);
             }
         }
     }
