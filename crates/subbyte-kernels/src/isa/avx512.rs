@@ -167,6 +167,33 @@ impl Isa for Avx512 {
         unsafe { _mm512_permutexvar_epi8(index, self.load_bytes(table)) }
     }
 
+    const LOOKUP_EVERY: usize = EVERY.len() - 1;
+
+    #[inline(always)]
+    fn lookup_every(self, table: &[u8; 256], bytes: &[u8], step: usize) -> [u8; BYTES] {
+        assert!(0 < step && step < EVERY.len() && BYTES * step <= bytes.len());
+        let every = &EVERY[step];
+        let mut all = [0; BYTES];
+        // SAFETY: `self` proves AVX-512 VBMI; there are `step` vectors of bytes, and four of the table; loads and stores need no
+        // alignment.
+        unsafe {
+            let load = |first: usize| _mm512_loadu_si512(bytes[BYTES * first..].as_ptr().cast());
+            let index = _mm512_loadu_si512(every.index.as_ptr().cast());
+            let mut found = _mm512_setzero_si512();
+            for (pair, &mask) in every.masks[..step.div_ceil(2)].iter().enumerate() {
+                let second = (2 * pair + 1).min(step - 1);
+                let picked = _mm512_permutex2var_epi8(load(2 * pair), index, load(second));
+                found = _mm512_mask_mov_epi8(found, mask, picked);
+            }
+            let part = |i: usize| _mm512_loadu_si512(table[BYTES * i..].as_ptr().cast());
+            let low = _mm512_permutex2var_epi8(part(0), found, part(1));
+            let high = _mm512_permutex2var_epi8(part(2), found, part(3));
+            let entries = _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(found), high);
+            _mm512_storeu_si512(all.as_mut_ptr().cast(), entries);
+        }
+        all
+    }
+
     #[inline(always)]
     fn zero_sums(self) -> Self::Adding {
         [self.zero_bytes(); 2]
@@ -504,3 +531,32 @@ unsafe fn scaled(t: __m512i, by: &Multipliers, first: usize) -> __m512i {
         _mm512_srav_epi32(sum, _mm512_load_si512(shift.as_ptr().cast()))
     }
 }
+
+/// Where every so many bytes lie within pairs of vectors.
+struct Every {
+    /// Within its pair.
+    index: [u8; BYTES],
+    /// Of each pair, the lanes that it has.
+    masks: [u64; 4],
+}
+
+/// By step, up to 8.
+static EVERY: [Every; 9] = {
+    let mut all = [const {
+        Every {
+            index: [0; BYTES],
+            masks: [0; 4],
+        }
+    }; 9];
+    let mut step = 0;
+    while step < all.len() {
+        let mut lane = 0;
+        while lane < BYTES {
+            all[step].index[lane] = (lane * step % (2 * BYTES)) as u8;
+            all[step].masks[lane * step / (2 * BYTES)] |= 1 << lane;
+            lane += 1;
+        }
+        step += 1;
+    }
+    all
+};

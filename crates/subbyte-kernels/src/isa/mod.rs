@@ -249,6 +249,19 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// `table[index]` of every lane; indices are less than 64.
     fn lookup64(self, table: &[u8; 64], index: Self::Bytes) -> Self::Bytes;
 
+    /// The largest step for which [`Isa::lookup_every`] takes a few instructions; 0 where it goes byte by byte.
+    const LOOKUP_EVERY: usize = 0;
+
+    /// `table[bytes[i * step]]` for [`BYTES`] values of `i`, of which there are at least `BYTES * step` bytes.
+    #[inline(always)]
+    fn lookup_every(self, table: &[u8; 256], bytes: &[u8], step: usize) -> [u8; BYTES] {
+        let mut found = [0; BYTES];
+        for (to, &byte) in found.iter_mut().zip(bytes.iter().step_by(step)) {
+            *to = table[usize::from(byte)];
+        }
+        found
+    }
+
     /// Zeros.
     fn zero_sums(self) -> Self::Adding;
 

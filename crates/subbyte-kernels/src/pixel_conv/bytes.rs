@@ -4,7 +4,7 @@
 //! channel's constant, and are divided by what they have in common. Pixel values that have the same codes share their entries:
 //! tables of few codes stay in the cache. Where there are few output channels, a vector holds those of several pixels.
 
-use super::{PADDING, PixelConv, gather};
+use super::{Classes, PixelConv, Plane, classify};
 use crate::{
     Conv, Extent, Job, KernelFor, Mix, Store, Window, Work,
     finish::Narrow,
@@ -34,8 +34,8 @@ pub(crate) struct Bytes {
     window: Window,
     /// Pixels of a vector: 1, 2 or 4.
     pixels: usize,
-    /// Of each colour, where its tables have the entry of every pixel value and of [`PADDING`]: bytes.
-    classes: Vec<[u16; PADDING + 1]>,
+    /// Of each colour.
+    classes: Vec<Classes>,
     /// Bytes of the table of a colour under a tap.
     table_bytes: usize,
     /// Consecutive entries of a window's row that are added before they are widened: 1, 2 or 3.
@@ -111,16 +111,12 @@ impl KernelFor<PixelConv<'_>> for Bytes {
             (kx % stride * colours + colour) * pitch + kx / stride
         };
         let middle = fold.middle();
-        let mut classes = fold.classes.clone();
-        for class in classes.iter_mut().flatten() {
-            *class *= entry as u16;
-        }
         Bytes {
             input: problem.table.input,
             output: conv.output(),
             window: conv.window,
             pixels,
-            classes,
+            classes: fold.classes.iter().map(Classes::of).collect(),
             table_bytes,
             depth,
             pass: (PASS_BYTES / (run * table_bytes)).clamp(1, kernel_h.min(MAX_PASS)),
@@ -166,24 +162,29 @@ impl Bytes {
         self.output.width.div_ceil(self.pixels) + MAX_VECTORS - 1
     }
 
-    /// Puts the classes of padded row `y` into `row`.
+    /// Puts where the tables have the entries of padded row `y` into `row`.
     #[inline(always)]
-    fn classify(&self, image: &[u8], y: usize, row: &mut [u16]) {
+    fn classify<I: Isa>(&self, isa: I, image: &[u8], y: usize, row: &mut [u16]) {
         let (colours, stride) = (self.input.channels, self.window.stride[1]);
         let [top, left, ..] = self.window.padding;
         let pitch = pitch(self.input, &self.window, self.pixels);
         let inside = y.checked_sub(top).filter(|&y| y < self.input.height);
-        let pixels = inside.map(|y| &image[y * self.input.row()..][..self.input.row()]);
-        for (plane, row) in row.chunks_exact_mut(pitch).enumerate() {
+        let pixels = inside.map(|y| &image[y * self.input.row()..]);
+        for plane in 0..stride * colours {
             let (phase, colour) = (plane / colours, plane % colours);
-            let classes = &self.classes[colour];
-            row.fill(classes[PADDING]);
-            let Some(pixels) = pixels else { continue };
             // The first padded column of this remainder that lies within the image.
-            let first = left.saturating_sub(phase).div_ceil(stride);
-            let column = first * stride + phase - left;
-            let start = column * colours + colour;
-            gather(classes, pixels, start, stride * colours, &mut row[first..]);
+            let padding = left.saturating_sub(phase).div_ceil(stride);
+            let column = padding * stride + phase - left;
+            let own = Plane {
+                start: column * colours + colour,
+                step: stride * colours,
+                bytes: self.input.row(),
+                padding,
+            };
+            // Planes lie in order: what one overwrites behind it is written later.
+            let row = &mut row[plane * pitch..];
+            let (classes, entry) = (&self.classes[colour], BYTES / self.pixels);
+            classify(isa, classes, entry, pixels, &own, pitch, row);
         }
     }
 
@@ -390,7 +391,7 @@ impl Algorithm for Bytes {
             let output = &mut *job.output;
             let seen = (strip.end - 1) * stride + kernel_h;
             for y in filled.max(first * stride)..seen {
-                self.classify(image, y, &mut rows[y % slots * row_len..][..row_len]);
+                self.classify(isa, image, y, &mut rows[y % slots * row_len..][..row_len]);
             }
             filled = seen;
             for panel in 0..self.output.channels.div_ceil(BYTES) {

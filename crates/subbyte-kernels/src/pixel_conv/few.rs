@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{PADDING, PixelConv, fold::Fold, gather};
+use super::{Classes, PixelConv, Plane, classify, fold::Fold};
 use crate::{
     Extent, Job, KernelFor, Mix, Store, Work,
     finish::Lanes,
@@ -21,8 +21,8 @@ pub(crate) struct Few {
     input: Extent,
     /// Columns of padding to the left, rows above.
     padding: [usize; 2],
-    /// Of each colour, the class of every pixel value and of [`PADDING`].
-    classes: Vec<[u8; PADDING + 1]>,
+    /// Of each colour.
+    classes: Vec<Classes>,
     tables: Own,
     planes: Planes,
 }
@@ -101,11 +101,7 @@ impl KernelFor<PixelConv<'_>> for Few {
         Few {
             input,
             padding: [left, top],
-            classes: fold
-                .classes
-                .iter()
-                .map(|classes| classes.map(|class| class as u8))
-                .collect(),
+            classes: fold.classes.iter().map(Classes::of).collect(),
             tables: Own { tables },
             planes: Planes {
                 output: conv.output(),
@@ -124,32 +120,30 @@ impl KernelFor<PixelConv<'_>> for Few {
 impl Few {
     /// Puts the classes of padded rows into the planes, the first of them at their beginning.
     #[inline(always)]
-    fn fill(&self, image: &[u8], seen: Range<usize>, planes: &mut [u8]) {
+    fn fill<I: Isa>(&self, isa: I, image: &[u8], seen: Range<usize>, planes: &mut [u8]) {
         let shape = &self.planes.shape;
         let [left, top] = self.padding;
         let [sy, sx] = shape.stride;
         let colours = self.input.channels;
         for (i, y) in seen.enumerate() {
             let inside = y.checked_sub(top).filter(|&y| y < self.input.height);
-            let pixels = inside.map(|y| &image[y * self.input.row()..][..self.input.row()]);
+            let pixels = inside.map(|y| &image[y * self.input.row()..]);
             for phase in 0..sx {
                 // The first padded column of this remainder that lies within the image.
-                let first = left.saturating_sub(phase).div_ceil(sx);
-                let column = first * sx + phase - left;
+                let padding = left.saturating_sub(phase).div_ceil(sx);
+                let column = padding * sx + phase - left;
                 for (colour, classes) in self.classes.iter().enumerate() {
                     let plane = (i % sy * sx + phase) * colours + colour;
                     let start = plane * shape.plane() + i / sy * shape.columns;
-                    let row = &mut planes[start..][..shape.columns];
-                    row.fill(classes[PADDING]);
-                    let Some(pixels) = pixels else { continue };
-                    let row = &mut row[first.min(shape.columns)..];
-                    gather(
-                        classes,
-                        pixels,
-                        column * colours + colour,
-                        sx * colours,
-                        row,
-                    );
+                    let own = Plane {
+                        start: column * colours + colour,
+                        step: sx * colours,
+                        bytes: self.input.row(),
+                        padding,
+                    };
+                    // Rows of a plane lie in order: what one overwrites behind it is written later.
+                    let row = &mut planes[start..][..shape.columns + SLACK];
+                    classify(isa, classes, 1, pixels, &own, shape.columns, row);
                 }
             }
         }
@@ -161,7 +155,7 @@ impl Algorithm for Few {
     fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let image = job.inputs.get::<u8>(0);
         let planes = view_mut::<u8>(job.scratch);
-        self.fill(image, self.planes.seen(&job.rows), planes);
+        self.fill(isa, image, self.planes.seen(&job.rows), planes);
         self.planes
             .run(isa, &self.tables, planes, job.rows.len(), job.output);
     }
