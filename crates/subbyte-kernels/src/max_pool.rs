@@ -66,13 +66,18 @@ fn largest(parts: &[u8], len: usize, to: &mut [u8]) {
     let beyond = whole.len() * BYTES;
     for (i, to) in whole.iter_mut().enumerate() {
         let mut largest = [0; BYTES];
-        for part in parts.chunks_exact(len) {
-            let codes: &[u8; BYTES] = part[i * BYTES..].first_chunk().expect("whole vectors");
+        let mut at = i * BYTES;
+        // Not by `chunks_exact`, which would divide for every few codes.
+        while let Some(codes) = parts.get(at..at + BYTES) {
             for (largest, &code) in largest.iter_mut().zip(codes) {
                 *largest = code.max(*largest);
             }
+            at += len;
         }
         *to = largest;
+    }
+    if rest.is_empty() {
+        return;
     }
     rest.fill(0);
     for part in parts.chunks_exact(len) {
