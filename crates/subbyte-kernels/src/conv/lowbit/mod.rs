@@ -148,12 +148,18 @@ impl<F: Family> KernelFor<Conv<'_>> for LowBit<F> {
     fn work(conv: &Conv<'_>) -> Work {
         let weights = Weights::of(conv).expect("supported");
         let panels = conv.channels.div_ceil(BYTES);
-        let lone = if F::PAIRS { panels % 2 } else { 0 };
-        let outputs = conv.output().pixels() * panels;
+        let pixels = conv.output().pixels();
+        // A single pixel shares nothing that is read with another one.
+        let lone = match (F::PAIRS, pixels) {
+            (true, 1) => panels,
+            (true, _) => panels % 2,
+            (false, _) => 0,
+        };
+        let outputs = pixels * panels;
         Work {
             mix: Some(F::MIX),
             steps: (outputs * F::steps(conv, weights)) as u64,
-            lone: (conv.output().pixels() * lone * F::steps(conv, weights)) as u64,
+            lone: (pixels * lone * F::steps(conv, weights)) as u64,
             outputs: (outputs * (FINISH + F::widenings(conv, weights))) as u64,
             inputs: conv.input.elements() as u64,
         }
