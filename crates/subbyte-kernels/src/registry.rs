@@ -123,7 +123,8 @@ const ALL: &[Level] = Level::ALL;
 const ONE: &[Level] = &[Level::ALL[0]];
 
 /// All kernels; those of an operation in order of preference. On wasm32, where the size of a module counts, tables are left
-/// out whose look-ups take more than one instruction: of 64 entries, and without SIMD128 of 16 ones. Others are always cheaper.
+/// out whose look-ups take more than one instruction: of 64 entries, and without SIMD128 of 16 ones. Others are always cheaper. So
+/// they are than counting ones by SIMD128, which counts those of bytes, and Winograd's algorithm would be too large.
 /// So is what computes faster by much more code.
 pub static REGISTRY: &[Kernel] = kernels! {
     "add-unit": Add by add::Unit, ALL, "code types of step 1";
@@ -132,6 +133,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "code-table-steps": CodeTable by code_table::Steps, ALL, "tables of few changes";
     "code-table": CodeTable by code_table::Lookup, ONE, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
     #[cfg(not(target_arch = "wasm32"))]
     "conv-table64": Conv by conv::LowBit<conv::Table<64>>, ALL, "one group, weights of 1 to 3 bits, codes of few";
