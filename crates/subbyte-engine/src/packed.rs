@@ -20,7 +20,7 @@ use crate::{Options, PackedError, Plan, PlanError};
 const MAGIC: [u8; 8] = *b"\x89SBP\r\n\x1a\n";
 
 /// To be raised with every change of what a kernel packs.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes before those that the checksum covers.
 const HEADER: usize = 24;
