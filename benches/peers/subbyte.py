@@ -20,6 +20,8 @@ def examples():
 
 @functools.cache
 def model(network, bits, rows):
+    # Pixels are 8-bit codes as they are.
+    rows = "none" if bits == "w8a8" else rows
     file = CACHE / "models" / f"{network}-{bits}-{rows}.sbm"
     file.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([examples() / "untrained", network, bits, *SIZES[network], str(rows), file], check=True)

@@ -17,7 +17,7 @@ pub struct CodeTable<'a> {
     pub table: &'a [u8],
 }
 
-/// Any table, one code after the other.
+/// Any table.
 pub(crate) struct Lookup {
     elements: usize,
     table: [u8; 256],
@@ -36,12 +36,10 @@ impl KernelFor<CodeTable<'_>> for Lookup {
 
 impl Algorithm for Lookup {
     #[inline(always)]
-    fn run<I: Isa>(&self, _: I, job: Job<'_>) {
+    fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
         let own = self.split().range(&job.rows);
         let output = &mut job.output[..own.len()];
-        for (to, &code) in output.iter_mut().zip(&job.inputs.get::<u8>(0)[own]) {
-            *to = self.table[usize::from(code)];
-        }
+        look_up(isa, &self.table, &job.inputs.get::<u8>(0)[own], output);
     }
 
     fn split(&self) -> Split {
@@ -50,6 +48,23 @@ impl Algorithm for Lookup {
 
     fn packed_bytes(&self) -> usize {
         self.table.len()
+    }
+}
+
+/// The entry of every code.
+#[inline(always)]
+pub(crate) fn look_up<I: Isa>(isa: I, table: &[u8; 256], codes: &[u8], to: &mut [u8]) {
+    let (mut codes, mut to) = (codes, to);
+    if I::LOOKUP_EVERY > 0 {
+        let (from, codes_left) = codes.as_chunks::<BYTES>();
+        let (whole, left) = to.as_chunks_mut::<BYTES>();
+        for (to, codes) in whole.iter_mut().zip(from) {
+            *to = isa.lookup_every(table, codes, 1);
+        }
+        (codes, to) = (codes_left, left);
+    }
+    for (to, &code) in to.iter_mut().zip(codes) {
+        *to = table[usize::from(code)];
     }
 }
 

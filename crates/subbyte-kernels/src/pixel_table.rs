@@ -1,9 +1,10 @@
-//! The pixel table on its own: a gather.
+//! The pixel table on its own.
 
 use alloc::vec::Vec;
 
 use crate::{
     Extent, Job, KernelFor, Store,
+    code_table::look_up,
     isa::{Algorithm, Isa},
     memory::Split,
 };
@@ -36,6 +37,7 @@ impl PixelTable<'_> {
     }
 }
 
+/// Any table, one value after the other.
 pub(crate) struct Gather {
     input: Extent,
     depth: usize,
@@ -77,5 +79,43 @@ impl Algorithm for Gather {
 
     fn split(&self) -> Split {
         Split::pixels(self.input.pixels(), self.input.channels * self.depth)
+    }
+}
+
+/// One code for a value of any colour: pixels that are codes themselves, or their upper bits.
+pub(crate) struct Values {
+    pixels: usize,
+    colours: usize,
+    codes: [u8; 256],
+}
+
+impl KernelFor<PixelTable<'_>> for Values {
+    fn supports(table: &PixelTable<'_>) -> bool {
+        table.codes.len() == 256
+    }
+
+    fn pack(table: &PixelTable<'_>, _: &mut Store<'_>) -> Self {
+        Values {
+            pixels: table.input.pixels(),
+            colours: table.input.channels,
+            codes: table.codes.try_into().expect("supported"),
+        }
+    }
+}
+
+impl Algorithm for Values {
+    #[inline(always)]
+    fn run<I: Isa>(&self, isa: I, job: Job<'_>) {
+        let own = self.split().range(&job.rows);
+        let output = &mut job.output[..own.len()];
+        look_up(isa, &self.codes, &job.inputs.get::<u8>(0)[own], output);
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.codes.len()
+    }
+
+    fn split(&self) -> Split {
+        Split::pixels(self.pixels, self.colours)
     }
 }

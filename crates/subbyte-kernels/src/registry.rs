@@ -131,7 +131,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "add-scalar": Add by add::Add, ONE, "any code types";
     "channels": Channels by rearrange::Copy, ONE, "any";
     "code-table-steps": CodeTable by code_table::Steps, ALL, "tables of few changes";
-    "code-table": CodeTable by code_table::Lookup, ONE, "any";
+    "code-table": CodeTable by code_table::Lookup, ALL, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     "conv-popcount": Conv by conv::LowBit<conv::Popcount>, ALL, "one group, weights of 1 bit, codes of 1 or 2";
@@ -156,6 +156,8 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "pixel-conv-few": PixelConv by pixel_conv::Few, ALL, "one group, table entries of a byte, few different vectors of codes";
     "pixel-conv-bytes": PixelConv by pixel_conv::Bytes, ALL, "one group, table entries of a byte";
     "pixel-conv-words": PixelConv by pixel_conv::Words, ALL, "one group, table entries of 16 bits";
+    #[cfg(not(target_arch = "wasm32"))]
+    "pixel-table-values": PixelTable by pixel_table::Values, ALL, "one table of one code a value";
     "pixel-table": PixelTable by pixel_table::Gather, ONE, "any";
     "requant": Requant by requant::Direct, ALL, "any";
     "slice": Slice by rearrange::Slice, ONE, "any";

@@ -2,7 +2,8 @@
 //! `cargo run --release -p subbyte-lower --example untrained -- resnet18 w2a2 224 1000 64 resnet18-w2a2.sbm`.
 //!
 //! Kernels take the same time whatever the weights. Only a folded first layer gains by a pixel table that has equal rows, so the
-//! table starts at random here, where nearly all of its rows differ: 64 of them, say, for as many groups of pixel values.
+//! table starts at random here, where nearly all of its rows differ: 64 of them, say, for as many groups of pixel values. With `none`
+//! in their place there is no table: the pixels are the codes, as 8-bit networks have it.
 
 use std::error::Error;
 
@@ -20,17 +21,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     };
     let size = size.parse()?;
-    let table = TableConfig {
-        rows: rows.parse()?,
-        init: TableInit::Uniform,
-        ..TableConfig::default()
+    let first = match rows.as_str() {
+        "none" => FirstLayer::EightBit,
+        rows => FirstLayer::Body(Input::Table(TableConfig {
+            rows: rows.parse()?,
+            init: TableInit::Uniform,
+            ..TableConfig::default()
+        })),
     };
     let config = NetworkConfig {
         height: size,
         width: size,
         classes: classes.parse()?,
         bits: Some(bits.parse()?),
-        first: FirstLayer::Body(Input::Table(table)),
+        first,
         activation_quantizer: ActivationQuantizer::MidTreadHalf { max: 2.0 },
         ..NetworkConfig::default()
     };
