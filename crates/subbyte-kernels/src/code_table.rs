@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Job, KernelFor, Store,
+    Job, KernelFor, Store, Work,
     isa::{Algorithm, BYTES, Isa},
     memory::Split,
 };
@@ -24,6 +24,13 @@ pub(crate) struct Lookup {
 }
 
 impl KernelFor<CodeTable<'_>> for Lookup {
+    fn work(problem: &CodeTable<'_>) -> Work {
+        Work {
+            outputs: problem.elements.div_ceil(BYTES) as u64,
+            ..Work::default()
+        }
+    }
+
     fn pack(problem: &CodeTable<'_>, _: &mut Store<'_>) -> Self {
         let mut table = [0; 256];
         table[..problem.table.len()].copy_from_slice(problem.table);
@@ -90,6 +97,15 @@ impl KernelFor<CodeTable<'_>> for Steps {
         changes(problem.table).count() <= MAX_CHANGES
     }
 
+    fn work(problem: &CodeTable<'_>) -> Work {
+        let outputs = problem.elements.div_ceil(BYTES);
+        Work {
+            steps: (outputs * changes(problem.table).count()) as u64,
+            outputs: outputs as u64,
+            ..Work::default()
+        }
+    }
+
     fn pack(problem: &CodeTable<'_>, _: &mut Store<'_>) -> Self {
         Steps {
             elements: problem.elements,
@@ -101,8 +117,8 @@ impl KernelFor<CodeTable<'_>> for Steps {
 
 impl Steps {
     #[inline(always)]
-    fn codes<const N: usize>(&self, codes: &[u8; N]) -> [u8; N] {
-        let mut new = [self.first; N];
+    fn codes(&self, codes: &[u8; BYTES]) -> [u8; BYTES] {
+        let mut new = [self.first; BYTES];
         for &(from, by) in &self.changes {
             for (new, &code) in new.iter_mut().zip(codes) {
                 *new = new.wrapping_add(if code >= from { by } else { 0 });
@@ -121,8 +137,10 @@ impl Algorithm for Steps {
         for (to, codes) in whole.iter_mut().zip(codes) {
             *to = self.codes(codes);
         }
-        for (to, &code) in rest.iter_mut().zip(last) {
-            [*to] = self.codes(&[code]);
+        if !rest.is_empty() {
+            let mut codes = [0; BYTES];
+            codes[..last.len()].copy_from_slice(last);
+            rest.copy_from_slice(&self.codes(&codes)[..rest.len()]);
         }
     }
 

@@ -119,6 +119,11 @@ const PRICE_OF_A_BYTE: u64 = 40;
 
 /// Compiled for every level.
 const ALL: &[Level] = Level::ALL;
+/// Compiled for the levels that do not look up whole vectors of bytes in tables of 256.
+#[cfg(target_arch = "x86_64")]
+const BELOW_AVX512: &[Level] = &[Level::Portable, Level::Avx2];
+#[cfg(not(target_arch = "x86_64"))]
+const BELOW_AVX512: &[Level] = ALL;
 /// Compiled once, where wider vectors gain nothing.
 const ONE: &[Level] = &[Level::ALL[0]];
 
@@ -130,7 +135,7 @@ pub static REGISTRY: &[Kernel] = kernels! {
     "add-unit": Add by add::Unit, ALL, "code types of step 1";
     "add-scalar": Add by add::Add, ONE, "any code types";
     "channels": Channels by rearrange::Copy, ONE, "any";
-    "code-table-steps": CodeTable by code_table::Steps, ALL, "tables of few changes";
+    "code-table-steps": CodeTable by code_table::Steps, BELOW_AVX512, "tables of few changes";
     "code-table": CodeTable by code_table::Lookup, ALL, "any";
     "conv-depthwise": Conv by conv::Depthwise, ALL, "depthwise, levels and weights of 16 bits";
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
