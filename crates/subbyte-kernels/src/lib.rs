@@ -38,6 +38,7 @@ mod pixel_conv;
 mod pixel_table;
 mod planes;
 mod problem;
+pub mod products;
 mod rearrange;
 mod registry;
 mod requant;

@@ -21,6 +21,8 @@ pub(super) struct Step {
     pub inputs: Vec<NodeId>,
     /// Shape of the second input where that is a parameter: weight or table.
     pub weight: Vec<usize>,
+    /// The quantizers on whose levels the input and the weights of a convolution lie, where that is so.
+    pub levels: Option<[NodeId; 2]>,
     /// Nodes that no later step reads.
     pub frees: Vec<NodeId>,
 }
@@ -46,6 +48,12 @@ impl Plan {
                 quantizer: None,
                 inputs: node.inputs.clone(),
                 weight: weight.map_or_else(Vec::new, |shape| shape.dims().to_vec()),
+                levels: match node.op {
+                    Op::Conv2d { .. } => quantizer_behind(graph, node.inputs[0])
+                        .zip(quantizer_behind(graph, node.inputs[1]))
+                        .map(<[NodeId; 2]>::from),
+                    _ => None,
+                },
                 frees: Vec::new(),
             };
             let quantizer = match node.op {
@@ -94,7 +102,9 @@ impl Plan {
         }
         // Still from the last step to the first.
         for step in &mut steps {
-            for &input in &step.inputs {
+            let scales = step.levels.iter().flatten();
+            let scales = scales.filter_map(|&id| graph.nodes[id].inputs.get(1));
+            for &input in step.inputs.iter().chain(scales) {
                 if !needed[input] {
                     needed[input] = true;
                     step.frees.push(input);
@@ -103,5 +113,21 @@ impl Plan {
         }
         steps.reverse();
         Self { steps }
+    }
+}
+
+/// The quantizer on whose levels all values of a tensor lie.
+fn quantizer_behind(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let node = &graph.nodes[id];
+    match node.op {
+        Op::Quantize(_) => Some(id),
+        Op::PixelTable => quantizer_behind(graph, node.inputs[1]),
+        Op::Relu
+        | Op::MaxPool(_)
+        | Op::Slice { .. }
+        | Op::PadChannels { .. }
+        | Op::Flatten
+        | Op::Upsample { .. } => quantizer_behind(graph, node.inputs[0]),
+        _ => None,
     }
 }

@@ -5,7 +5,10 @@ use subbyte_graph::{NodeId, Op, Quantizer};
 use super::plan::{Plan, Step};
 use super::{Forward, Mode, Network, Statistics};
 use crate::Images;
-use crate::ops::{self, ConvOptions};
+use crate::ops::{self, ConvOptions, Levels};
+
+/// Unit of binary weights that are all zero.
+const SMALLEST_UNIT: f32 = 1e-20;
 
 /// One pass over a network: the tensors that are alive.
 pub(super) struct Run<'a> {
@@ -162,7 +165,14 @@ impl<'a> Run<'a> {
                     padding: *padding,
                     groups: *groups,
                 };
-                self.add_bias(step, ops::conv2d(x(), weight, options))
+                let out = match step.levels {
+                    Some([input, own]) => {
+                        let levels = [self.levels(input, None), self.levels(own, Some(&weight))];
+                        ops::code_conv2d(x(), weight, options, levels)
+                    }
+                    None => ops::conv2d(x(), weight, options),
+                };
+                self.add_bias(step, out)
             }
             Op::Linear => {
                 let weight = self.parameter(step.inputs[1]).reshape(axes(&step.weight));
@@ -205,6 +215,30 @@ impl<'a> Run<'a> {
                     .expand(spread)
                     .reshape([n, height * vertical, width * horizontal, channels])
             }
+        }
+    }
+
+    /// What the values are that quantizer `id` makes; of `weight` where it makes that.
+    fn levels(&self, id: NodeId, weight: Option<&Tensor<4>>) -> Levels {
+        let node = &self.network.graph.nodes[id];
+        let Op::Quantize(quantizer) = node.op else {
+            unreachable!("planned as a quantizer")
+        };
+        let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<f32>>();
+        let units = match (quantizer, node.inputs.get(1), weight) {
+            (_, Some(&scale), _) => numbers(self.parameter(scale)),
+            // Every weight is the mean of the magnitudes or its negative.
+            (Quantizer::BinaryMean { .. }, _, Some(weight)) => {
+                let [outputs, ..] = weight.dims();
+                let first = weight.clone().reshape([outputs as i32, -1]).narrow(1, 0, 1);
+                let units = numbers(first.abs().reshape([outputs]));
+                units.into_iter().map(|u| u.max(SMALLEST_UNIT)).collect()
+            }
+            _ => vec![quantizer.grid(1.0).scale() as f32],
+        };
+        Levels {
+            code: quantizer.code_type(),
+            units,
         }
     }
 

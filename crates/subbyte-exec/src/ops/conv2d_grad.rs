@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::buffers;
 use super::conv2d::Conv;
 use super::geometry::{Windows, pad_image};
+use super::phase::{self, Phase};
 use crate::simd::{Panels, Pixels, Run, gather, outer, with_scratch};
 
 /// Values that all parts of a weight gradient may fill together.
@@ -94,8 +95,8 @@ pub(super) fn input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         out,
         ..
     } = conv.windows;
-    let vertical = Phase::all(conv, 0);
-    let horizontal = Phase::all(conv, 1);
+    let vertical = Phase::all(&conv.windows, 0);
+    let horizontal = Phase::all(&conv.windows, 1);
     let (top, bottom) = Phase::padding(&vertical, out[0]);
     let (left, right) = Phase::padding(&horizontal, out[1]);
     let padded_width = left + out[1] + right;
@@ -105,8 +106,14 @@ pub(super) fn input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     for v in &vertical {
         for h in &horizontal {
             for group in 0..conv.groups {
-                let corner = [v.first(top), h.first(left)];
-                jobs.push(Job::new(conv, weight, [v, h], group, corner, padded_width));
+                jobs.push(Job::new(
+                    conv,
+                    weight,
+                    [v, h],
+                    group,
+                    [top, left],
+                    padded_width,
+                ));
             }
         }
     }
@@ -145,58 +152,6 @@ pub(super) fn input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     result
 }
 
-/// Along one axis: the input places `start, start + stride, …` and the taps that reach them.
-struct Phase {
-    start: usize,
-    stride: usize,
-    /// Input places of this phase.
-    count: usize,
-    /// Taps in falling order, with the output place that place 0 of the phase sees through them; each further place sees the
-    /// next one.
-    taps: Vec<(usize, isize)>,
-}
-
-impl Phase {
-    fn all(conv: &Conv, axis: usize) -> Vec<Self> {
-        let windows = &conv.windows;
-        let (size, kernel) = ([windows.height, windows.width][axis], windows.kernel[axis]);
-        let (stride, pad) = (windows.stride[axis], windows.padding[axis]);
-        (0..stride.min(size))
-            .map(|start| Self {
-                start,
-                stride,
-                count: (size - start).div_ceil(stride),
-                taps: (0..kernel)
-                    .rev()
-                    .map(|tap| (tap, (start + pad) as isize - tap as isize))
-                    .filter(|(_, distance)| distance % stride as isize == 0)
-                    .map(|(tap, distance)| (tap, distance / stride as isize))
-                    .collect(),
-            })
-            .collect()
-    }
-
-    /// Zeros that the phases need before and after `size` output places.
-    fn padding(phases: &[Self], size: usize) -> (usize, usize) {
-        let reach = phases.iter().flat_map(|phase| {
-            let last = phase.count as isize - 1;
-            phase.taps.iter().map(move |(_, at)| (*at, at + last))
-        });
-        reach.fold((0, 0), |(before, after), (first, last)| {
-            (
-                before.max((-first).max(0) as usize),
-                after.max((last + 1 - size as isize).max(0) as usize),
-            )
-        })
-    }
-
-    /// Padded output place that place 0 sees through the first tap.
-    fn first(&self, before: usize) -> usize {
-        let at = self.taps.first().map_or(0, |(_, at)| *at);
-        (at + before as isize) as usize
-    }
-}
-
 /// One phase of one group: a convolution of stride 1 over the padded output gradient.
 struct Job {
     runs: Vec<Run>,
@@ -211,15 +166,10 @@ impl Job {
         weight: &[f32],
         [vertical, horizontal]: [&Phase; 2],
         group: usize,
-        [top, left]: [usize; 2],
+        before: [usize; 2],
         padded_width: usize,
     ) -> Self {
-        let Windows {
-            kernel: [kh, kw],
-            channels,
-            width,
-            ..
-        } = conv.windows;
+        let [kh, kw] = conv.windows.kernel;
         let row = padded_width * conv.outputs;
         let across = horizontal.taps.len();
         let merged = conv.groups == 1;
@@ -244,24 +194,14 @@ impl Job {
             let first = (output * conv.group_inputs * kh + ky) * kw + kx;
             (first, kh * kw)
         });
+        let places = [vertical, horizontal];
+        let (from, to) = phase::places(places, before, padded_width, conv.outputs, &conv.windows);
+        let start = to.start + group * conv.group_inputs;
         Self {
             runs,
             panels,
-            from: Pixels {
-                rows: vertical.count,
-                cols: horizontal.count,
-                start: top * row + left * conv.outputs,
-                row,
-                col: conv.outputs,
-            },
-            to: Pixels {
-                rows: vertical.count,
-                cols: horizontal.count,
-                start: (vertical.start * width + horizontal.start) * channels
-                    + group * conv.group_inputs,
-                row: vertical.stride * width * channels,
-                col: horizontal.stride * channels,
-            },
+            from,
+            to: Pixels { start, ..to },
         }
     }
 }

@@ -16,31 +16,10 @@ pub(crate) use panels::Panels;
 pub(crate) use scratch::with_scratch;
 
 use pulp::{Arch, Simd, WithSimd};
+pub(crate) use subbyte_kernels::products::{Pixels, Run};
 
 /// Partial sums that are kept side by side, so that a long sum vectorizes in one order on every machine.
 pub(crate) const SUMS: usize = 16;
-
-/// A rectangle of pixels: pixel `(r, c)` starts `r * row + c * col` after `start`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pixels {
-    /// Pixels downwards.
-    pub rows: usize,
-    /// Pixels across.
-    pub cols: usize,
-    /// Index of the first pixel's first value.
-    pub start: usize,
-    /// Distance of two rows.
-    pub row: usize,
-    /// Distance of two columns.
-    pub col: usize,
-}
-
-/// Consecutive values that every pixel reads, `offset` after the pixel's own start.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Run {
-    pub offset: usize,
-    pub len: usize,
-}
 
 /// f32 values in one vector register.
 fn lanes(arch: Arch) -> usize {

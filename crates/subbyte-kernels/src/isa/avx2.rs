@@ -1,10 +1,9 @@
 use core::arch::x86_64::*;
 
 use super::{
-    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, sse2,
-    unpacked,
+    BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, Task, has_features, sse2, unpacked,
 };
-use crate::{Job, Level, memory::Aligned};
+use crate::{Level, memory::Aligned};
 
 /// AVX2 with the instructions that every AVX2 processor has beside it.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +23,13 @@ impl Isa for Avx2 {
         has_features!("avx2", "bmi1", "bmi2", "fma").then_some(Self { _proof: () })
     }
 
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
+    fn enter<T: Task>(self, task: T) -> T::Output {
         #[target_feature(enable = "avx2,bmi1,bmi2,fma")]
-        fn inner<A: Algorithm>(isa: Avx2, algorithm: &A, job: Job<'_>) {
-            algorithm.run(isa, job);
+        fn inner<T: Task>(isa: Avx2, task: T) -> T::Output {
+            task.run(isa)
         }
         // SAFETY: `self` proves that the processor has these features.
-        unsafe { inner(self, algorithm, job) }
+        unsafe { inner(self, task) }
     }
 
     const MANY_REGISTERS: bool = false;

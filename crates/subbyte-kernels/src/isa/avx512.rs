@@ -1,9 +1,7 @@
 use core::arch::x86_64::*;
 
-use super::{
-    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, sse2,
-};
-use crate::{Job, Level, memory::Aligned};
+use super::{BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, Task, has_features, sse2};
+use crate::{Level, memory::Aligned};
 
 /// AVX-512 with byte shuffles (VBMI), dot products (VNNI) and counts of ones (VPOPCNTDQ).
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +32,15 @@ impl Isa for Avx512 {
         .then_some(Self { _proof: () })
     }
 
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
+    fn enter<T: Task>(self, task: T) -> T::Output {
         #[target_feature(
             enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512vpopcntdq,bmi1,bmi2"
         )]
-        fn inner<A: Algorithm>(isa: Avx512, algorithm: &A, job: Job<'_>) {
-            algorithm.run(isa, job);
+        fn inner<T: Task>(isa: Avx512, task: T) -> T::Output {
+            task.run(isa)
         }
         // SAFETY: `self` proves that the processor has these features.
-        unsafe { inner(self, algorithm, job) }
+        unsafe { inner(self, task) }
     }
 
     const MANY_REGISTERS: bool = true;

@@ -163,8 +163,8 @@ pub trait Isa: Copy + Send + Sync + 'static {
     /// The proof, where the processor has the instruction set.
     fn detect() -> Option<Self>;
 
-    /// Runs the algorithm in a copy that is compiled for this instruction set.
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>);
+    /// Runs the task in a copy that is compiled for this instruction set.
+    fn enter<T: Task>(self, task: T) -> T::Output;
 
     /// Whether there are registers for 24 vectors of sums and some more.
     const MANY_REGISTERS: bool;
@@ -435,6 +435,15 @@ pub const fn counted(vector: usize, lane: usize) -> usize {
     vector / 4 * 32 + 4 * lane + vector % 4
 }
 
+/// Code that is written once and compiled for every [`Isa`].
+pub trait Task {
+    /// What it computes.
+    type Output;
+
+    /// Computes it. `#[inline(always)]` in every implementation, so that the code lands in the copy that [`Isa::enter`] makes.
+    fn run<I: Isa>(self, isa: I) -> Self::Output;
+}
+
 /// A kernel's code with what it packed for one problem. Written once, compiled for every [`Isa`].
 pub trait Algorithm: Send + Sync + 'static {
     /// Computes the output of the job from its inputs. `#[inline(always)]` in every implementation, so that the code lands in
@@ -475,6 +484,18 @@ pub trait Prepared: Send + Sync {
     fn packed_bytes(&self) -> usize;
 }
 
+/// One run of an algorithm.
+struct Once<'a, A>(&'a A, Job<'a>);
+
+impl<A: Algorithm> Task for Once<'_, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        self.0.run(isa, self.1);
+    }
+}
+
 struct Compiled<I, A> {
     isa: I,
     algorithm: A,
@@ -482,7 +503,7 @@ struct Compiled<I, A> {
 
 impl<I: Isa, A: Algorithm> Prepared for Compiled<I, A> {
     fn run(&self, job: Job<'_>) {
-        self.isa.enter(&self.algorithm, job);
+        self.isa.enter(Once(&self.algorithm, job));
     }
 
     fn split(&self) -> Split {
@@ -569,7 +590,8 @@ mod tests {
             view_mut::<i32>(&mut arena)[0] = seed as i32;
             let inputs = [Region { start: 0, len: 1 }];
             let (output, scratch) = (Region { start: 1, len: 6 }, Region::default());
-            isa.enter(&Steps, Job::new(&mut arena, &inputs, output, scratch, 1));
+            let job = Job::new(&mut arena, &inputs, output, scratch, 1);
+            isa.enter(Once(&Steps, job));
             let found = view::<i32>(&arena[1..]);
             for lane in 0..LANES {
                 let product = |i: usize| {

@@ -1,9 +1,9 @@
 use core::arch::{aarch64::*, asm};
 
 use super::{
-    Algorithm, BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, has_features, unpacked,
+    BYTES, Isa, LANES, Multiplier, Multipliers, SumMultipliers, Task, has_features, unpacked,
 };
-use crate::{Job, Level, memory::Aligned};
+use crate::{Level, memory::Aligned};
 
 /// NEON, which belongs to every 64-bit ARM processor with vectors; with its dot products of bytes where `DOTPROD`.
 #[derive(Clone, Copy, Debug)]
@@ -37,16 +37,16 @@ fn udot(sums: uint32x4_t, codes: uint8x16_t, weights: uint8x16_t) -> uint32x4_t 
     sums
 }
 
-/// The algorithm with NEON.
+/// The task with NEON.
 #[target_feature(enable = "neon")]
-fn enter_neon<I: Isa, A: Algorithm>(isa: I, algorithm: &A, job: Job<'_>) {
-    algorithm.run(isa, job);
+fn enter_neon<I: Isa, T: Task>(isa: I, task: T) -> T::Output {
+    task.run(isa)
 }
 
-/// The algorithm with NEON and dot products.
+/// The task with NEON and dot products.
 #[target_feature(enable = "neon,dotprod")]
-fn enter_dotprod<I: Isa, A: Algorithm>(isa: I, algorithm: &A, job: Job<'_>) {
-    algorithm.run(isa, job);
+fn enter_dotprod<I: Isa, T: Task>(isa: I, task: T) -> T::Output {
+    task.run(isa)
 }
 
 impl<const DOTPROD: bool> Isa for Arm<DOTPROD> {
@@ -61,13 +61,13 @@ impl<const DOTPROD: bool> Isa for Arm<DOTPROD> {
         found.then_some(Self { _proof: () })
     }
 
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
+    fn enter<T: Task>(self, task: T) -> T::Output {
         // SAFETY: `self` proves that the processor has these features.
         unsafe {
             if DOTPROD {
-                enter_dotprod(self, algorithm, job);
+                enter_dotprod(self, task)
             } else {
-                enter_neon(self, algorithm, job);
+                enter_neon(self, task)
             }
         }
     }

@@ -1,5 +1,5 @@
-use super::{Algorithm, BYTES, Isa, LANES, counted};
-use crate::{Job, Level, memory::Aligned};
+use super::{BYTES, Isa, LANES, Task, counted};
+use crate::{Level, memory::Aligned};
 
 /// Plain Rust, vectorised by the compiler for what the build target promises.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,8 @@ impl Isa for Portable {
         Some(Self)
     }
 
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
-        algorithm.run(self, job);
+    fn enter<T: Task>(self, task: T) -> T::Output {
+        task.run(self)
     }
 
     const MANY_REGISTERS: bool = false;

@@ -1,7 +1,7 @@
 use core::arch::wasm32::*;
 
-use super::{Algorithm, BYTES, Isa, LANES, Multiplier};
-use crate::{Job, Level, memory::Aligned};
+use super::{BYTES, Isa, LANES, Multiplier, Task};
+use crate::{Level, memory::Aligned};
 
 /// The vectors of WebAssembly, where the build has them: a module cannot ask what it runs on.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +43,8 @@ impl Isa for Simd128 {
         Some(Self)
     }
 
-    fn enter<A: Algorithm>(self, algorithm: &A, job: Job<'_>) {
-        algorithm.run(self, job);
+    fn enter<T: Task>(self, task: T) -> T::Output {
+        task.run(self)
     }
 
     const MANY_REGISTERS: bool = false;
