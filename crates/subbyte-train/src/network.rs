@@ -10,11 +10,15 @@ use subbyte_graph::{
 
 use crate::{
     TrainError,
-    recipe::{ActivationQuantizer, BUILT_IN, Bits, End, Input, Recipe},
+    recipe::{ActivationQuantizer, BUILT_IN, Bits, End, Input, Normalize, Recipe},
 };
 
 /// Value of the largest code of a mid-tread-half activation (methods.md 2.1).
 const MID_TREAD_MAX: f32 = 2.0;
+
+/// Mean and standard deviation of red, green and blue that torchvision normalizes by, with pixels from 0 to 1.
+const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 impl Recipe {
     /// Reads the training and the test images.
@@ -36,7 +40,16 @@ impl Recipe {
     /// If there is no such network, or it cannot be built for such images.
     pub fn network(&self, data: &Dataset) -> Result<Graph, TrainError> {
         let geometry = data.geometry();
-        let (mean, std) = pixel_statistics(data);
+        let (mean, std) = match self.normalize {
+            Normalize::Imagenet if geometry.colours == 3 => {
+                (IMAGENET_MEAN.to_vec(), IMAGENET_STD.to_vec())
+            }
+            Normalize::Imagenet => {
+                let problem = "`normalize` is imagenet, but the images are grey";
+                return Err(TrainError::recipe([problem.into()]));
+            }
+            Normalize::Data => pixel_statistics(data),
+        };
         let config = NetworkConfig {
             colours: geometry.colours,
             height: geometry.height,

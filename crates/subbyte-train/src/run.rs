@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use subbyte_data::Dataset;
-use subbyte_graph::{Graph, Role, sbg};
+use subbyte_graph::{Graph, Role};
 
 use crate::{
     Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, Taken, TrainError,
@@ -10,7 +10,7 @@ use crate::{
     progress::Progress,
     recipe::Recipe,
     session::Session,
-    start::take_parameters,
+    start,
 };
 
 /// A training run: recipe, images and the folder where it is kept.
@@ -163,8 +163,8 @@ impl Run {
         let mut graph = self.recipe.network(&self.training)?;
         let taken = match &self.recipe.from {
             Some(path) => {
-                let (other, _) = sbg::load(path)?;
-                let taken = take_parameters(&mut graph, &other, self.recipe.from_scales);
+                let theirs = start::read(path)?;
+                let taken = start::take_parameters(&mut graph, &theirs, self.recipe.from_scales);
                 if taken.parameters == 0 {
                     return Err(TrainError::Damaged {
                         path: path.clone(),

@@ -72,6 +72,18 @@ fn the_rows_of_a_table_differ_only_in_what_they_compare() {
 }
 
 #[test]
+fn the_rows_from_a_published_network_differ_only_in_bits() {
+    let [two, three, four] =
+        [2, 3, 4].map(|bits| recipe(&format!("cifar10-resnet20-w{bits}a{bits}.toml")));
+    for row in [three, four] {
+        let differences = two.differences(&row);
+        let bits = |difference: &String| difference.split(':').next().unwrap().ends_with("bits");
+        assert!(differences.iter().all(bits), "{differences:?}");
+    }
+    assert_eq!(two.from, recipe("cifar10-resnet20-float.toml").from);
+}
+
+#[test]
 fn the_page_describes_every_key_with_its_default() {
     let page = std::fs::read_to_string(root().join("docs/training.md")).unwrap();
     let defaults: toml::Table = Recipe::default().to_toml().parse().unwrap();

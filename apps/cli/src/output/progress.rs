@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use subbyte::train::{Control, Event, Observer};
+use subbyte::train::{Control, Event, Observer, Taken};
 
 /// Progress of work on a known number of images: a bar on a terminal, a line every few seconds elsewhere.
 pub struct Bar {
@@ -126,11 +126,7 @@ impl Observer for TrainingBar {
                     start.network, start.parameters, start.training_images
                 ));
                 if let Some(taken) = &start.taken {
-                    let text = format!(
-                        "{label}: {} parameters taken from another network",
-                        taken.parameters
-                    );
-                    self.line(&text);
+                    self.line(&format!("{label}: {}", taken_over(taken)));
                 }
                 if start.resumed_at > 0 {
                     self.line(&format!(
@@ -191,6 +187,29 @@ impl Observer for TrainingBar {
         }
     }
 }
+
+/// What a network took over from another one, and what it has of its own.
+fn taken_over(taken: &Taken) -> String {
+    let own = taken.missing.iter().map(String::as_str);
+    // Steps of quantizers follow from the weights and the first images.
+    let own: Vec<&str> = own.filter(|name| !name.ends_with(".scale")).collect();
+    let own = match own.len() {
+        0 => String::new(),
+        1..=LISTED => format!("; anew: {}", own.join(", ")),
+        n => format!(
+            "; anew: {} and {} more",
+            own[..LISTED].join(", "),
+            n - LISTED
+        ),
+    };
+    format!(
+        "{} parameters taken from another network{own}",
+        taken.parameters
+    )
+}
+
+/// Parameters that a line lists.
+const LISTED: usize = 8;
 
 impl Drop for TrainingBar {
     fn drop(&mut self) {

@@ -87,6 +87,16 @@ pub enum FromScales {
     New,
 }
 
+/// By which mean and deviation a float first layer normalizes pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalize {
+    /// By those of the training images.
+    Data,
+    /// By those of ImageNet that networks are customarily published with, also ones for other images.
+    Imagenet,
+}
+
 /// Update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

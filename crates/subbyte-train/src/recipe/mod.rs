@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use subbyte_graph::networks;
 
-pub use choices::{ActivationQuantizer, Bits, End, FromScales, Input, OptimizerKind, Schedule};
+pub use choices::{
+    ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Schedule,
+};
 pub use keys::{KEYS, Key};
 pub use subbyte_graph::{TableInit, networks::BinaryScale};
 
@@ -42,13 +44,16 @@ pub struct Recipe {
     pub binary_scale: BinaryScale,
     /// Quantizer of activations.
     pub activation_quantizer: ActivationQuantizer,
-    /// A `.sbg` whose parameters are the initial ones wherever name and shape agree.
+    /// A network whose parameters are the initial ones wherever name and shape agree: a `.sbg`, or a safetensors or PyTorch file under
+    /// the names of known repositories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Whether the scales of quantizers are taken from it too.
     pub from_scales: FromScales,
+    /// Mean and deviation of pixels for a float first layer.
+    pub normalize: Normalize,
 
-    /// Passes over the training images.
+    /// Passes over the training images; 0 leaves a network as it comes from `from`.
     pub epochs: usize,
     /// Images of a step.
     pub batch_size: usize,
@@ -142,6 +147,7 @@ impl Default for Recipe {
             activation_quantizer: ActivationQuantizer::Lsq,
             from: None,
             from_scales: FromScales::Keep,
+            normalize: Normalize::Data,
             epochs: 10,
             batch_size: 128,
             seed: 1,

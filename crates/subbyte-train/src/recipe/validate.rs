@@ -81,7 +81,10 @@ impl Recipe {
                 problems.push(text.to_owned());
             }
         };
-        require(self.epochs > 0, "`epochs` must be at least 1");
+        require(
+            self.epochs > 0 || self.from.is_some(),
+            "`epochs` must be at least 1, or 0 with a network in `from`",
+        );
         // Batch norm has no variance over one value.
         require(self.batch_size > 1, "`batch-size` must be at least 2");
         require(
@@ -110,7 +113,7 @@ impl Recipe {
             "`steps-at` must ascend from 1 to below `epochs`",
         );
         require(
-            (0.0..self.epochs as f64).contains(&self.warm_up_epochs),
+            self.epochs == 0 || (0.0..self.epochs as f64).contains(&self.warm_up_epochs),
             "`warm-up-epochs` must be from 0 to below `epochs`",
         );
         require(

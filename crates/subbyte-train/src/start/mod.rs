@@ -1,22 +1,27 @@
 //! Starting from another network.
 
+mod file;
+mod names;
+
 use subbyte_graph::{Graph, Op, Quantizer, Role, Storage};
+
+pub(crate) use file::{Tensors, read};
 
 use crate::{Taken, recipe::FromScales};
 
-/// Replaces the parameters of `graph` by those of `other` that have the same name and shape.
+/// Replaces the parameters of `graph` by those of `theirs` that have the same name and shape.
 ///
 /// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured".
-pub(crate) fn take_parameters(graph: &mut Graph, other: &Graph, scales: FromScales) -> Taken {
+pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromScales) -> Taken {
     let mut taken = Taken::default();
     for (name, param) in &mut graph.params {
         if param.role == Role::Constant {
             continue;
         }
         let wanted = param.role != Role::Scale || scales == FromScales::Keep;
-        match other.params.get(name) {
-            Some(theirs) if wanted && theirs.shape == param.shape => {
-                param.storage = Storage::F32(theirs.to_vec());
+        match theirs.get(name) {
+            Some((shape, numbers)) if wanted && *shape == param.shape => {
+                param.storage = Storage::F32(numbers.clone());
                 taken.parameters += 1;
             }
             _ => taken.missing.push(name.clone()),
@@ -57,6 +62,13 @@ mod tests {
         recipe.network(&test::images(20)).unwrap()
     }
 
+    fn tensors(graph: &Graph) -> Tensors {
+        let params = graph.params.iter();
+        params
+            .map(|(name, param)| (name.clone(), (param.shape.clone(), param.to_vec())))
+            .collect()
+    }
+
     fn value(graph: &Graph, name: &str) -> f32 {
         graph.params[name].to_vec()[0]
     }
@@ -65,7 +77,7 @@ mod tests {
     fn a_network_takes_all_of_its_like() {
         let other = network(&["seed=2"]);
         let mut graph = network(&["seed=3"]);
-        let taken = take_parameters(&mut graph, &other, FromScales::Keep);
+        let taken = take_parameters(&mut graph, &tensors(&other), FromScales::Keep);
         assert_eq!(
             (taken.parameters, taken.missing),
             (graph.params.len(), vec![])
@@ -77,7 +89,7 @@ mod tests {
     fn a_float_network_gives_its_weights_and_leaves_scales_to_be_measured() {
         let float = network(&["bits=float", "seed=2"]);
         let mut graph = network(&["first=float"]);
-        let taken = take_parameters(&mut graph, &float, FromScales::Keep);
+        let taken = take_parameters(&mut graph, &tensors(&float), FromScales::Keep);
         assert_eq!(taken.parameters, float.params.len());
         assert!(!taken.missing.is_empty());
         assert!(
@@ -95,7 +107,7 @@ mod tests {
         let float = network(&["bits=float", "seed=2"]);
         let fresh = network(&[]);
         let mut graph = fresh.clone();
-        let taken = take_parameters(&mut graph, &float, FromScales::Keep);
+        let taken = take_parameters(&mut graph, &tensors(&float), FromScales::Keep);
         assert!(taken.missing.iter().any(|name| name == "stem.weight"));
         for name in [
             "stem.weight",
@@ -112,9 +124,9 @@ mod tests {
         let mut other = network(&["bits=w4a4"]);
         other.params.get_mut("conv2.weight.scale").unwrap().storage = Storage::F32(vec![0.75]);
         let mut graph = network(&["table.bits=4"]);
-        take_parameters(&mut graph, &other, FromScales::Keep);
+        take_parameters(&mut graph, &tensors(&other), FromScales::Keep);
         assert_eq!(value(&graph, "conv2.weight.scale"), 0.75);
-        take_parameters(&mut graph, &other, FromScales::New);
+        take_parameters(&mut graph, &tensors(&other), FromScales::New);
         assert_eq!(value(&graph, "conv2.weight.scale"), 0.0);
         assert_eq!(value(&graph, "input.table.scale"), 0.0);
     }
