@@ -31,6 +31,8 @@ pub enum Command {
     Quickstart(Quickstart),
     /// Train a network by a recipe.
     Train(Train),
+    /// Train a table of networks: rows or a grid of settings, each with several seeds.
+    Sweep(Sweep),
     /// Measure the accuracy of a network or model.
     Eval(Eval),
     /// Classify images.
@@ -82,6 +84,38 @@ pub struct Train {
     pub resume: bool,
     /// Replace another run in the folder.
     #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sweep`.
+#[derive(Debug, clap::Args)]
+pub struct Sweep {
+    /// Recipes (TOML); one may have a table `[rows]`, whose tables each make a recipe by changing some keys.
+    #[arg(required = true)]
+    pub recipes: Vec<PathBuf>,
+    /// Values of a key, such as `bits=w1a2,w2a2`; repeated, all combinations are taken.
+    #[arg(long, value_name = "KEY=A,B,C")]
+    pub grid: Vec<String>,
+    /// Seeds of every cell, from 1 to this.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seeds: u32,
+    /// Change a key of all recipes; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Data set in place of the recipes'.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Folder of the sweep; `runs/` and the first recipe's name unless given.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Train only this cell, or this run of it (`CELL-seedN`); may be repeated.
+    #[arg(long, value_name = "CELL")]
+    pub only: Vec<String>,
+    /// Replace runs of other recipes in the folder.
+    #[arg(long)]
     pub force: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]

@@ -21,6 +21,8 @@ pub struct Measurement {
     pub top5: Option<f64>,
     /// Top-1 accuracy of the network's evaluation; for networks with float layers, in floats.
     pub top1_evaluated: Option<f64>,
+    /// Top-5 accuracy of the network's evaluation.
+    pub top5_evaluated: Option<f64>,
     /// Codes of the integer model that differ from evaluation.
     pub differing_codes: Option<u64>,
     /// Predicted classes that differ from evaluation.
@@ -111,6 +113,7 @@ pub fn network(
     let bytes = sbg::to_bytes(graph, &sbg::Extras::default())?.len();
     let measurement = Measurement {
         top1_evaluated: Some(metrics.top1),
+        top5_evaluated: Some(metrics.top5),
         images: Some(seen),
         bytes: Some(bytes),
         ..Measurement::default()
@@ -145,6 +148,7 @@ impl Measurement {
     fn with(self, agreement: &Agreement) -> Self {
         Self {
             top1_evaluated: Some(agreement.evaluated.top1()),
+            top5_evaluated: Some(agreement.evaluated.top5()),
             differing_codes: Some(agreement.differing_codes),
             differing_predictions: Some(agreement.differing_predictions),
             differing_float_predictions: Some(agreement.differing_float_predictions),
@@ -165,6 +169,7 @@ impl Measurement {
         row("integer model, top-1", self.top1.map(percent));
         row("integer model, top-5", self.top5.map(percent));
         row("evaluation, top-1", self.top1_evaluated.map(percent));
+        row("evaluation, top-5", self.top5_evaluated.map(percent));
         let of = |n: u64, all: Option<u64>| {
             all.map_or(thousands(n), |all| {
                 format!("{} of {}", thousands(n), thousands(all))

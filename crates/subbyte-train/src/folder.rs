@@ -7,8 +7,8 @@ use subbyte_graph::replace_file;
 
 use crate::{Checkpoint, TrainError, recipe::Recipe};
 
-/// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end, and `final.sbm` if
-/// the command line lowered it.
+/// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end, and, if the
+/// command line measured it, `final.sbm` where it has an integer model and `result.json`.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -43,6 +43,11 @@ impl RunFolder {
     /// The integer model of the trained network, where something has lowered it.
     pub fn model(&self) -> PathBuf {
         self.path.join("final.sbm")
+    }
+
+    /// What was measured of the trained network, where something has; the last file of a run that is written.
+    pub fn result(&self) -> PathBuf {
+        self.path.join("result.json")
     }
 
     /// Looks at the folder without changing it and returns the checkpoint to go on from, if there is one.
@@ -82,8 +87,9 @@ impl RunFolder {
     }
 
     /// All files of a run. The recipe goes last: as long as it is there, the folder counts as that of a run.
-    fn files(&self) -> [PathBuf; 5] {
+    fn files(&self) -> [PathBuf; 6] {
         [
+            self.result(),
             self.model(),
             self.finished(),
             self.checkpoint(),

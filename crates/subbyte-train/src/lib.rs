@@ -3,6 +3,7 @@
 //! - [`Recipe`] says everything that, with the data, determines a run; [`Recipe::network`] builds what is trained.
 //! - [`Run`] trains, tells an [`Observer`] what happens, writes a log and a checkpoint after each epoch, and resumes to the same
 //!   weights as if it had never stopped.
+//! - [`sweep`] makes the runs of a table of results out of recipes, rows, a grid and seeds.
 //!
 //! This crate never writes to a terminal and never sees test images; accuracy of the integer model is measured elsewhere.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod run;
 mod schedule;
 mod session;
 mod start;
+pub mod sweep;
 #[cfg(test)]
 mod test;
 

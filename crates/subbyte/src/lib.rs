@@ -31,7 +31,7 @@
 //! Features: `threads` (default) for [`Pool`]; `std` (default) for finding the processor's instruction sets at run time, without
 //! which the crate is `no_std`; `train` for everything in front of a model. With `train` there are also the modules `data`,
 //! `graph`, `train` and `lower`, in the order in which data flow through them, and what joins the two sides: measuring a network,
-//! and comparing its evaluation with its integer model code by code.
+//! comparing its evaluation with its integer model code by code, and keeping the `results`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
@@ -45,6 +45,8 @@ mod error;
 #[cfg(feature = "train")]
 mod measure;
 mod package;
+#[cfg(feature = "train")]
+pub mod results;
 #[cfg(feature = "threads")]
 mod stream;
 

@@ -10,6 +10,7 @@ mod lower;
 mod plot;
 mod predict;
 mod quickstart;
+mod sweep;
 mod train;
 mod verify;
 
@@ -27,6 +28,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Quickstart(args) => quickstart::run(&args)?,
         Command::Train(args) => return train::run(&args),
+        Command::Sweep(args) => return sweep::run(&args),
         Command::Eval(args) => return eval::run(&args),
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,

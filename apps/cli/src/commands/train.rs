@@ -1,11 +1,13 @@
 use crate::note;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
+use subbyte::data::Dataset;
 use subbyte::engine::Level;
-use subbyte::train::{Outcome, Recipe, Run};
+use subbyte::results::{RunResult, input_kind, layer_bits, machine};
+use subbyte::train::{Checkpoint, Outcome, Recipe, Run, RunFolder};
 
 use crate::args::{Engine, Train};
 use crate::files;
@@ -51,21 +53,11 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         note!("interrupted; go on with the same command and --resume");
         return Ok(interrupt::exit_code());
     };
-    let (measurement, lowered) = measurement::network(
-        &checkpoint.graph,
-        Some(&checkpoint),
-        &split.test.into(),
-        Engine::default(),
-    )?;
-    let model = run.folder().model();
-    if let Some(lowered) = &lowered {
-        files::write(&model, &lowered.bytes)?;
-        note!("wrote {}", model.display());
-    }
+    let (measurement, model) = finish(run.folder(), &checkpoint, split.test, &args.recipe)?;
     if args.json {
         print_json(&Report {
             network: run.folder().finished(),
-            model: lowered.map(|_| model),
+            model,
             epochs: &checkpoint.history,
             measurement,
         })?;
@@ -73,4 +65,48 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         print(&measurement.table().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures a trained network on test images and writes its integer model, where it has one, and the result into its folder; the
+/// recipe's file is as the command named it. Returns the model's path.
+pub fn finish(
+    folder: &RunFolder,
+    checkpoint: &Checkpoint,
+    test: Dataset,
+    recipe: &Path,
+) -> Result<(Measurement, Option<PathBuf>)> {
+    let graph = &checkpoint.graph;
+    let (measurement, lowered) =
+        measurement::network(graph, Some(checkpoint), &test.into(), Engine::default())?;
+    let model = match lowered {
+        Some(lowered) => {
+            files::write(&folder.model(), &lowered.bytes)?;
+            note!("wrote {}", folder.model().display());
+            Some(folder.model())
+        }
+        None => None,
+    };
+    let words = std::env::args().skip(1);
+    let command: Vec<String> = std::iter::once("subbyte".to_owned()).chain(words).collect();
+    let result = RunResult {
+        seed: checkpoint.recipe.seed,
+        input: input_kind(&checkpoint.recipe).to_owned(),
+        layers: layer_bits(graph)?,
+        top1: measurement.top1,
+        top5: measurement.top5,
+        top1_evaluated: measurement.top1_evaluated.unwrap_or_default(),
+        top5_evaluated: measurement.top5_evaluated.unwrap_or_default(),
+        images: measurement.images.unwrap_or_default(),
+        epochs: checkpoint.history.len(),
+        bytes: measurement.bytes.unwrap_or_default(),
+        seconds: checkpoint.history.iter().map(|epoch| epoch.seconds).sum(),
+        machine: machine(),
+        recipe: recipe.display().to_string(),
+        command: command.join(" "),
+    };
+    let path = folder.result();
+    result
+        .save(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok((measurement, model))
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-pub use progress::{Bar, TrainingBar};
+pub use progress::{Bar, SweepBar, TrainingBar};
 pub use table::{Rows, Table};
 
 /// Writes `text` and a line end to stdout.
@@ -30,7 +30,7 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Writes a remark to stderr, as `eprintln` does, which however stops a process whose remarks nobody can read.
+/// Writes a remark to stderr, above the bars, as `eprintln` does, which however stops a process whose remarks nobody can read.
 #[macro_export]
 macro_rules! note {
     ($($text:tt)*) => {
@@ -40,7 +40,7 @@ macro_rules! note {
 
 /// What `note!` calls.
 pub fn remark(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = progress::beside_bars(|| writeln!(io::stderr().lock(), "{text}"));
 }
 
 /// An error with its causes; those that a message before them has told already are left out.

@@ -2,11 +2,29 @@ use crate::note;
 use crate::output::{print, thousands};
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use subbyte::train::{Control, Event, Observer, Taken};
+
+/// All bars of the process, one below the other; nothing is drawn unless stderr is a terminal.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes while no bar is in the way.
+pub fn beside_bars<T>(write: impl FnOnce() -> T) -> T {
+    BARS.suspend(write)
+}
+
+/// A bar below those that are there, on a terminal.
+fn bar(total: usize, template: &str) -> Option<ProgressBar> {
+    std::io::stderr().is_terminal().then(|| {
+        let bar = BARS.add(ProgressBar::new(total as u64));
+        bar.set_style(style(template));
+        bar
+    })
+}
 
 /// Progress of work on a known number of images: a bar on a terminal, a line every few seconds elsewhere.
 pub struct Bar {
@@ -23,13 +41,13 @@ impl Bar {
     /// Starts at 0 of `total`.
     pub fn new(label: impl Into<String>, total: usize) -> Self {
         let label = label.into();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total as u64).with_message(label.clone());
-            bar.set_style(style(
-                "{msg} {bar:30} {pos}/{len} images, {speed}, {eta} left",
-            ));
-            bar
-        });
+        let bar = bar(
+            total,
+            "{msg} {bar:30} {pos}/{len} images, {speed}, {eta} left",
+        );
+        if let Some(bar) = &bar {
+            bar.set_message(label.clone());
+        }
         Self {
             label,
             total,
@@ -43,9 +61,10 @@ impl Bar {
     /// # Errors
     /// As [`print`].
     pub fn print(&self, text: &str) -> Result<()> {
-        match &self.bar {
-            Some(bar) if std::io::stdout().is_terminal() => bar.suspend(|| print(text)),
-            _ => print(text),
+        if std::io::stdout().is_terminal() {
+            beside_bars(|| print(text))
+        } else {
+            print(text)
         }
     }
 
@@ -63,6 +82,47 @@ impl Bar {
 }
 
 impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Progress of a sweep: a bar above those of its runs on a terminal, a line a run elsewhere.
+pub struct SweepBar {
+    total: usize,
+    bar: Option<ProgressBar>,
+}
+
+impl SweepBar {
+    /// Starts with `done` of `total` runs finished.
+    pub fn new(label: impl Into<String>, done: usize, total: usize) -> Self {
+        let bar = bar(
+            total,
+            "{prefix} {bar:30} {pos}/{len} runs, {elapsed}, {msg}",
+        );
+        if let Some(bar) = &bar {
+            bar.set_prefix(label.into());
+            bar.set_position(done as u64);
+        }
+        Self { total, bar }
+    }
+
+    /// A run begins after `done` finished ones.
+    pub fn begin(&self, name: &str, done: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done as u64);
+                bar.set_message(name.to_owned());
+                bar.tick();
+            }
+            None => note!("run {} of {}: {name}", done + 1, self.total),
+        }
+    }
+}
+
+impl Drop for SweepBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -101,14 +161,6 @@ impl TrainingBar {
             stop,
         }
     }
-
-    /// A line that stays, above the bar where there is one.
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| note!("{text}")),
-            None => note!("{text}"),
-        }
-    }
 }
 
 impl Observer for TrainingBar {
@@ -121,25 +173,22 @@ impl Observer for TrainingBar {
                     0 => String::new(),
                     n => format!(", {n} held back for validation"),
                 };
-                self.line(&format!(
+                note!(
                     "{label}: {} with {} parameters, {} training images{held_back}",
-                    start.network, start.parameters, start.training_images
-                ));
+                    start.network,
+                    start.parameters,
+                    start.training_images
+                );
                 if let Some(taken) = &start.taken {
-                    self.line(&format!("{label}: {}", taken_over(taken)));
+                    note!("{label}: {}", taken_over(taken));
                 }
                 if start.resumed_at > 0 {
-                    self.line(&format!(
-                        "{label}: resumed after epoch {}",
-                        start.resumed_at
-                    ));
+                    note!("{label}: resumed after epoch {}", start.resumed_at);
                 }
             }
             Event::Step(step) => {
-                if self.bar.is_none() && std::io::stderr().is_terminal() {
-                    let bar = ProgressBar::new(step.steps as u64);
-                    bar.set_style(style("{prefix} {bar:24} {pos}/{len} {msg}"));
-                    self.bar = Some(bar);
+                if self.bar.is_none() {
+                    self.bar = bar(step.steps, "{prefix} {bar:24} {pos}/{len} {msg}");
                 }
                 if let Some(bar) = &self.bar {
                     bar.set_prefix(format!("{label} epoch {}/{}", step.epoch, self.epochs));
@@ -157,7 +206,7 @@ impl Observer for TrainingBar {
                 let validation = epoch.validation.map_or(String::new(), |v| {
                     format!(", validation {:.2} %", 100.0 * v.top1)
                 });
-                self.line(&format!(
+                note!(
                     "{label}: epoch {}/{}: loss {:.4}, training {:.2} %{validation}, {:.0} img/s, {:.1} s",
                     epoch.epoch,
                     self.epochs,
@@ -165,18 +214,16 @@ impl Observer for TrainingBar {
                     100.0 * epoch.accuracy,
                     epoch.images_per_second,
                     epoch.seconds
-                ));
+                );
             }
             Event::Reestimation { images } => {
-                self.line(&format!(
-                    "{label}: measuring batch-norm statistics on {images} images"
-                ));
+                note!("{label}: measuring batch-norm statistics on {images} images");
             }
             Event::Finished { path } => {
                 if let Some(bar) = self.bar.take() {
                     bar.finish_and_clear();
                 }
-                self.line(&format!("{label}: wrote {}", path.display()));
+                note!("{label}: wrote {}", path.display());
             }
             _ => {}
         }

@@ -23,6 +23,9 @@ use crate::TrainError;
 /// Name of the data set that is compiled in.
 pub(crate) const BUILT_IN: &str = "builtin";
 
+/// Name of the table whose tables distinguish the recipes of a sweep.
+pub(crate) const ROWS: &str = "rows";
+
 /// How a network is built and trained. Fields are the keys of the file, with dashes for underscores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -230,16 +233,27 @@ impl Recipe {
     pub fn parse(text: &str) -> Result<Self, TrainError> {
         let table: toml::Table =
             toml::from_str(text).map_err(|e| TrainError::recipe([e.to_string()]))?;
+        if table.contains_key(ROWS) {
+            return Err(TrainError::recipe([format!(
+                "`{ROWS}` makes it several recipes; train them with `subbyte sweep`"
+            )]));
+        }
         let mut recipe = Self::default();
-        let problems: Vec<String> = keys::leaves(&table)
-            .into_iter()
-            .filter_map(|(key, value)| recipe.set_value(&key, value).err())
-            .collect();
+        let problems = recipe.set_all(&table);
         if problems.is_empty() {
             Ok(recipe)
         } else {
             Err(TrainError::recipe(problems))
         }
+    }
+
+    /// Sets all keys of a file's table, without validating combinations. Returns what is wrong with keys that are unknown or of the
+    /// wrong type.
+    pub(crate) fn set_all(&mut self, table: &toml::Table) -> Vec<String> {
+        let leaves = keys::leaves(table).into_iter();
+        leaves
+            .filter_map(|(key, value)| self.set_value(&key, value).err())
+            .collect()
     }
 
     /// Sets one key from text such as `epochs=30` or `table.depth = 8`, without validating combinations.
