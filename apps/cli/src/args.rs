@@ -33,6 +33,9 @@ pub enum Command {
     Train(Train),
     /// Train a table of networks: rows or a grid of settings, each with several seeds.
     Sweep(Sweep),
+    /// Keep trained models with their cards, and measure them again.
+    #[command(subcommand)]
+    Zoo(Zoo),
     /// Measure the accuracy of a network or model.
     Eval(Eval),
     /// Classify images.
@@ -100,7 +103,7 @@ pub struct Sweep {
     #[arg(long, value_name = "KEY=A,B,C")]
     pub grid: Vec<String>,
     /// Seeds of every cell, from 1 to this.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub seeds: u32,
     /// Change a key of all recipes; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -117,6 +120,48 @@ pub struct Sweep {
     /// Replace runs of other recipes in the folder.
     #[arg(long)]
     pub force: bool,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zoo`.
+#[derive(Debug, Subcommand)]
+pub enum Zoo {
+    /// Put the network of a finished run into the zoo, with a card.
+    Add(ZooAdd),
+    /// Measure all models of the zoo again and compare them with their cards.
+    Check(ZooCheck),
+}
+
+/// `zoo add`.
+#[derive(Debug, clap::Args)]
+pub struct ZooAdd {
+    /// Folder of the run.
+    pub run: PathBuf,
+    /// Name in the zoo; that of the run's folder unless given.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Folder of the zoo.
+    #[arg(long, value_name = "DIR", default_value = "zoo")]
+    pub zoo: PathBuf,
+    /// Replace the model of that name.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `zoo check`.
+#[derive(Debug, clap::Args)]
+pub struct ZooCheck {
+    /// Folder of the zoo.
+    #[arg(long, value_name = "DIR", default_value = "zoo")]
+    pub zoo: PathBuf,
+    /// Folder that holds the data sets, such as `cifar-100-binary`; models of others are not measured.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
+    /// What the integers run on.
+    #[command(flatten)]
+    pub engine: Engine,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -59,7 +59,8 @@ pub fn load_model(path: &Path) -> Result<(Model, Vec<u8>)> {
     bail!("{} is no model (.sbm)", path.display())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     let read = || {
         // Before it is opened, which for a pipe waits until somebody writes to it.
         if !std::fs::metadata(path)?.is_file() {

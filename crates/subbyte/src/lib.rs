@@ -31,7 +31,7 @@
 //! Features: `threads` (default) for [`Pool`]; `std` (default) for finding the processor's instruction sets at run time, without
 //! which the crate is `no_std`; `train` for everything in front of a model. With `train` there are also the modules `data`,
 //! `graph`, `train` and `lower`, in the order in which data flow through them, and what joins the two sides: measuring a network,
-//! comparing its evaluation with its integer model code by code, and keeping the `results`.
+//! comparing its evaluation with its integer model code by code, keeping the `results`, and the `zoo` of trained models.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
@@ -49,6 +49,8 @@ mod package;
 pub mod results;
 #[cfg(feature = "threads")]
 mod stream;
+#[cfg(feature = "train")]
+pub mod zoo;
 
 pub use accuracy::{Accuracy, predicted_class};
 #[cfg(feature = "train")]

@@ -13,6 +13,7 @@ mod quickstart;
 mod sweep;
 mod train;
 mod verify;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Quickstart(args) => quickstart::run(&args)?,
         Command::Train(args) => return train::run(&args),
         Command::Sweep(args) => return sweep::run(&args),
+        Command::Zoo(args) => return zoo::run(&args),
         Command::Eval(args) => return eval::run(&args),
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,

@@ -17,7 +17,7 @@ use crate::args;
 use crate::commands::train;
 use crate::interrupt;
 use crate::note;
-use crate::output::{SweepBar, TrainingBar, chain, print, print_json};
+use crate::output::{TaskBar, TrainingBar, chain, print, print_json};
 use runs::{Next, Runs};
 use tables::Results;
 
@@ -70,7 +70,7 @@ pub fn run(args: &args::Sweep) -> Result<ExitCode> {
 
 /// Goes through the runs until none is left that this process can do. Returns whether it was interrupted.
 fn train_all(runs: &mut Runs<'_>, label: &str) -> Result<bool> {
-    let bar = SweepBar::new(label, runs.finished()?, runs.chosen());
+    let bar = TaskBar::new(label, "run", runs.finished()?, runs.chosen());
     let mut waiting = false;
     while !interrupt::asked() {
         match runs.next()? {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-pub use progress::{Bar, SweepBar, TrainingBar};
+pub use progress::{Bar, TaskBar, TrainingBar};
 pub use table::{Rows, Table};
 
 /// Writes `text` and a line end to stdout.

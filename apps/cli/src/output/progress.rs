@@ -89,27 +89,28 @@ impl Drop for Bar {
     }
 }
 
-/// Progress of a sweep: a bar above those of its runs on a terminal, a line a run elsewhere.
-pub struct SweepBar {
+/// Progress through long tasks that may have bars of their own: a bar above those on a terminal, a line a task elsewhere.
+pub struct TaskBar {
+    noun: &'static str,
     total: usize,
     bar: Option<ProgressBar>,
 }
 
-impl SweepBar {
-    /// Starts with `done` of `total` runs finished.
-    pub fn new(label: impl Into<String>, done: usize, total: usize) -> Self {
+impl TaskBar {
+    /// Starts with `done` of `total` tasks finished; `noun` says what one is.
+    pub fn new(label: impl Into<String>, noun: &'static str, done: usize, total: usize) -> Self {
         let bar = bar(
             total,
-            "{prefix} {bar:30} {pos}/{len} runs, {elapsed}, {msg}",
+            &format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {noun}s, {{elapsed}}, {{msg}}"),
         );
         if let Some(bar) = &bar {
             bar.set_prefix(label.into());
             bar.set_position(done as u64);
         }
-        Self { total, bar }
+        Self { noun, total, bar }
     }
 
-    /// A run begins after `done` finished ones.
+    /// A task begins after `done` finished ones.
     pub fn begin(&self, name: &str, done: usize) {
         match &self.bar {
             Some(bar) => {
@@ -117,12 +118,12 @@ impl SweepBar {
                 bar.set_message(name.to_owned());
                 bar.tick();
             }
-            None => note!("run {} of {}: {name}", done + 1, self.total),
+            None => note!("{} {} of {}: {name}", self.noun, done + 1, self.total),
         }
     }
 }
 
-impl Drop for SweepBar {
+impl Drop for TaskBar {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
