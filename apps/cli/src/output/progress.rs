@@ -106,6 +106,7 @@ impl TaskBar {
         if let Some(bar) = &bar {
             bar.set_prefix(label.into());
             bar.set_position(done as u64);
+            bar.enable_steady_tick(Duration::from_secs(1));
         }
         Self { noun, total, bar }
     }
@@ -116,7 +117,6 @@ impl TaskBar {
             Some(bar) => {
                 bar.set_position(done as u64);
                 bar.set_message(name.to_owned());
-                bar.tick();
             }
             None => note!("{} {} of {}: {name}", self.noun, done + 1, self.total),
         }

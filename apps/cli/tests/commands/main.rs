@@ -7,5 +7,7 @@ mod inspect;
 mod plot;
 mod predict;
 mod support;
+mod sweep;
 mod train;
 mod verify;
+mod zoo;

@@ -1,7 +1,7 @@
 //! A folder with the files of one test, and what the binary says about them.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use subbyte_graph::{
@@ -23,6 +23,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a command that has ended.
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self {
+            code: output.status.code().expect("no signal"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// The object that a command prints.
     pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{}", self.stderr);
@@ -60,17 +70,23 @@ impl Place {
 
     /// Runs `subbyte` with an instruction set in the environment.
     pub fn run_with(&self, arguments: &[&str], level: Option<&str>) -> Outcome {
+        let mut command = self.command(arguments);
+        command.envs(level.map(|level| ("SUBBYTE_ISA", level)));
+        Outcome::of(command.output().unwrap())
+    }
+
+    /// Starts `subbyte` in the folder.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_subbyte"));
         command.current_dir(self.0.path()).args(arguments);
         command.env_remove("SUBBYTE_ISA");
-        command.envs(level.map(|level| ("SUBBYTE_ISA", level)));
-        let output = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Outcome {
-            code: output.status.code().expect("no signal"),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        command
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {

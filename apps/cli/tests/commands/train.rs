@@ -17,7 +17,7 @@ table = { depth = 4 }
 "#;
 
 /// A folder with a recipe and a few real images as IDX files.
-fn place() -> Place {
+pub fn place() -> Place {
     let place = Place::new();
     fs::create_dir(place.path("data")).unwrap();
     let split = fashion_mnist_subset();

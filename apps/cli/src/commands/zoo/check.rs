@@ -10,6 +10,7 @@ use crate::args::ZooCheck;
 use crate::files::{self, BUILTIN, Network};
 use crate::images::TestImages;
 use crate::measurement;
+use crate::note;
 use crate::output::{Bar, Table, TaskBar, chain, percent, print, print_json};
 
 /// How far the accuracy of a network in floats may be from its card: sums of floats depend on the processor, and with them the few
@@ -56,20 +57,20 @@ pub fn run(args: &ZooCheck) -> Result<ExitCode> {
         models.push(check(args, name, &card));
     }
     drop(bar);
-    let wrong = models
-        .iter()
-        .filter(|model| model.problem.is_some())
-        .count();
+    let mut code = ExitCode::SUCCESS;
+    for model in &models {
+        if let Some(problem) = &model.problem {
+            note!("error: {}: {problem}", model.name);
+            code = ExitCode::FAILURE;
+        }
+    }
     let report = Report { models };
     if args.json {
         print_json(&report)?;
     } else {
         print(&report.table().to_string())?;
     }
-    Ok(match wrong {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    Ok(code)
 }
 
 fn check(args: &ZooCheck, name: String, card: &Card) -> Checked {
@@ -165,7 +166,8 @@ impl Report {
                 _ => "float".to_owned(),
             };
             let result = match (&model.problem, model.top1) {
-                (Some(problem), _) => problem,
+                (Some(_), Some(_)) => "differs",
+                (Some(_), None) => "unusable",
                 (None, Some(_)) => "ok",
                 (None, None) => "no data",
             };
