@@ -117,6 +117,9 @@ pub struct Sweep {
     /// Train only this cell, or this run of it (`CELL-seedN`); may be repeated.
     #[arg(long, value_name = "CELL")]
     pub only: Vec<String>,
+    /// Show the runs, and what each starts from, without training any.
+    #[arg(long)]
+    pub list: bool,
     /// Replace runs of other recipes in the folder.
     #[arg(long)]
     pub force: bool,

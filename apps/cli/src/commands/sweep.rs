@@ -1,5 +1,6 @@
 //! Many runs for one table of results: trained one after the other, measured, and put together.
 
+mod list;
 mod runs;
 mod tables;
 
@@ -41,6 +42,9 @@ pub fn run(args: &args::Sweep) -> Result<ExitCode> {
         seeds: args.seeds,
     };
     let sweep = spec.plan(&folder)?;
+    if args.list {
+        return list::show(&sweep, &args.only, args.json);
+    }
     let mut runs = Runs::new(&sweep, &args.only, args.force)?;
     interrupt::watch()?;
     let stopped = train_all(&mut runs, &name.to_string_lossy())?;

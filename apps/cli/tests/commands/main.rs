@@ -6,6 +6,7 @@ mod eval;
 mod inspect;
 mod plot;
 mod predict;
+mod ray;
 mod support;
 mod sweep;
 mod train;

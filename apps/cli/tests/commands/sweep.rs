@@ -1,6 +1,7 @@
 //! Tables of networks: `sweep`.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use subbyte::train::Checkpoint;
@@ -20,7 +21,8 @@ from = "{sweep}/float-seed{seed}/final.sbg"
 bits = "float"
 "#;
 
-fn with_rows() -> Place {
+/// The folder of [`place`] with such rows.
+pub fn with_rows() -> Place {
     let place = place();
     fs::write(place.path("rows.toml"), ROWS).unwrap();
     place
@@ -187,6 +189,59 @@ fn a_killed_sweep_reaches_the_same_weights_when_it_goes_on() {
             .graph
     };
     assert!(graph("out/float-seed1") == graph("whole"));
+}
+
+#[test]
+fn ctrl_c_leaves_a_sweep_that_goes_on() {
+    let place = with_rows();
+    let command = sweep("epochs=30", &["--only", "float-seed1"]);
+    let process = place.start(&command);
+    let checkpoint = place.path("out/float-seed1/checkpoint.sbg");
+    let begun = Instant::now();
+    while !checkpoint.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupt = Command::new("kill")
+        .args(["-INT", &process.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let stopped = Outcome::of(process.wait_with_output().unwrap());
+    assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("the same command goes on"),
+        "{}",
+        stopped.stderr
+    );
+    let resumed = place.run(&command);
+    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert!(
+        resumed.stderr.contains("resumed after epoch"),
+        "{}",
+        resumed.stderr
+    );
+}
+
+#[test]
+fn a_list_says_what_starts_from_what_and_trains_nothing() {
+    let place = with_rows();
+    let json = place.run(&sweep("epochs=1", &["--list", "--json"])).json();
+    let runs = json["runs"].as_array().unwrap();
+    let names: Vec<&str> = runs
+        .iter()
+        .map(|run| run["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["float-seed1", "table-seed1", "float-seed2", "table-seed2"]
+    );
+    assert_eq!(runs[3]["needs"], serde_json::json!(["float-seed2"]));
+    assert_eq!(
+        (&runs[3]["cell"], &runs[3]["seed"]),
+        (&"table".into(), &2.into())
+    );
+    assert_eq!(runs[0]["finished"], false);
+    assert!(!place.path("out").exists());
 }
 
 #[test]
