@@ -1,11 +1,12 @@
 //! The recipes that come with subbyte, and the page that describes their keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use subbyte_data::{Dataset, Geometry};
 use subbyte_train::{
     Recipe,
     recipe::{Bits, End, KEYS},
+    sweep::SweepSpec,
 };
 
 fn root() -> PathBuf {
@@ -34,15 +35,22 @@ fn every_recipe_in_the_folder_is_valid_and_builds_its_network() {
     for entry in std::fs::read_dir(root().join("recipes")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "toml") {
-            let recipe = Recipe::load(&path).unwrap();
-            let cifar = cifar100();
-            let data = if recipe.data.path == "builtin" {
-                &builtin
-            } else {
-                &cifar
+            let spec = SweepSpec {
+                recipes: vec![path],
+                seeds: 1,
+                ..SweepSpec::default()
             };
-            let graph = recipe.network(data).unwrap();
-            assert_eq!(graph.classes.len(), data.classes().len());
+            let cifar = cifar100();
+            // One recipe, or one for every row.
+            for run in spec.plan(Path::new("sweep")).unwrap().runs() {
+                let data = if run.recipe.data.path == "builtin" {
+                    &builtin
+                } else {
+                    &cifar
+                };
+                let graph = run.recipe.network(data).unwrap();
+                assert_eq!(graph.classes.len(), data.classes().len());
+            }
             count += 1;
         }
     }

@@ -87,7 +87,7 @@ pub(super) fn expand(spec: &SweepSpec) -> Result<Vec<Cell>, TrainError> {
     }
     let combinations = axes.iter().fold(vec![Vec::new()], |combinations, axis| {
         let longer = |combination: &Vec<String>| {
-            let appended = |setting: &String| [&combination[..], &[setting.clone()]].concat();
+            let appended = |setting: &String| [combination, std::slice::from_ref(setting)].concat();
             axis.iter().map(appended).collect::<Vec<_>>()
         };
         combinations.iter().flat_map(longer).collect()
@@ -95,12 +95,12 @@ pub(super) fn expand(spec: &SweepSpec) -> Result<Vec<Cell>, TrainError> {
     let mut cells = Vec::new();
     for file in &spec.recipes {
         let rows = read(file).map_err(|e| e.in_recipe(file))?;
-        for (row, tables) in rows {
+        for row in rows {
             for grid in &combinations {
                 cells.push(Cell {
-                    name: name(spec, file, row.as_deref(), grid),
+                    name: name(spec, file, row.name.as_deref(), grid),
                     file: file.clone(),
-                    tables: tables.clone(),
+                    tables: row.tables.clone(),
                     grid: grid.clone(),
                 });
             }
@@ -121,17 +121,27 @@ fn repeated<'a>(names: &[&'a str]) -> Option<&'a str> {
     names.iter().copied().find(|name| !seen.insert(*name))
 }
 
-/// The rows of a file with the tables that make each; a file without rows is one without a name.
-fn read(file: &Path) -> Result<Vec<(Option<String>, Vec<Table>)>, TrainError> {
+/// What makes one recipe of a file.
+struct Row {
+    /// `None` for a file without rows.
+    name: Option<String>,
+    tables: Vec<Table>,
+}
+
+/// The rows of a file; one that has none is a row itself.
+fn read(file: &Path) -> Result<Vec<Row>, TrainError> {
     let text = fs::read_to_string(file).map_err(|e| TrainError::io("read", file, e))?;
     let mut base: Table = toml::from_str(&text).map_err(|e| TrainError::recipe([e.to_string()]))?;
     let rows = base.remove(ROWS);
     // What is wrong with what all rows share is told once.
     let mut problems = Recipe::default().set_all(&base);
     let rows = match rows {
-        None => vec![(None, vec![base])],
+        None => vec![Row {
+            name: None,
+            tables: vec![base],
+        }],
         Some(Value::Table(rows)) if !rows.is_empty() => {
-            let mut tables = Vec::new();
+            let mut made = Vec::new();
             let mut rows: Vec<(String, Value)> = rows.into_iter().collect();
             let places = places(&text);
             rows.sort_by_key(|(name, _)| places.get(name));
@@ -143,11 +153,14 @@ fn read(file: &Path) -> Result<Vec<(Option<String>, Vec<Table>)>, TrainError> {
                     Value::Table(row) if row.contains_key("seed") => problems.push(format!(
                         "row `{name}`: `seed` is not set in a sweep; give the number of seeds"
                     )),
-                    Value::Table(row) => tables.push((Some(name), vec![base.clone(), row])),
+                    Value::Table(row) => made.push(Row {
+                        name: Some(name),
+                        tables: vec![base.clone(), row],
+                    }),
                     _ => problems.push(format!("row `{name}` must be a table of keys")),
                 }
             }
-            tables
+            made
         }
         Some(_) => {
             problems.push(format!("`{ROWS}` must hold tables, one a row"));

@@ -47,6 +47,8 @@ pub struct SweepRun {
     pub recipe: Recipe,
     /// Indices of the runs that have to be finished before this one can start.
     pub needs: Vec<usize>,
+    /// Networks from elsewhere that it starts from.
+    pub networks: Vec<PathBuf>,
 }
 
 impl SweepSpec {
@@ -75,6 +77,7 @@ impl SweepSpec {
                     file: cells[cell].file.clone(),
                     recipe,
                     needs: Vec::new(),
+                    networks: Vec::new(),
                 }),
                 // What is wrong with a cell is wrong with it for every seed.
                 Err(error) if seed == 1 => {

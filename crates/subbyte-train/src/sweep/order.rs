@@ -30,12 +30,7 @@ pub(super) fn sort(mut runs: Vec<SweepRun>, folder: &Path) -> Result<Vec<SweepRu
                     run.name,
                     path.display()
                 )),
-                None if !path.exists() => problems.push(format!(
-                    "{}: `{key}` is {}, which does not exist",
-                    run.name,
-                    path.display()
-                )),
-                None => {}
+                None => run.networks.push(path),
             }
         }
     }

@@ -153,9 +153,9 @@ fn what_is_wrong_is_said_before_anything_is_trained() {
             "cycle.toml",
             "[rows.a]\nfrom = \"{sweep}/b-seed1/final.sbg\"\n[rows.b]\nfrom = \"{sweep}/a-seed{seed}/final.sbg\"\n",
         ),
-        ("absent.toml", "from = \"nowhere.sbg\""),
     ]);
-    let cases: &[(&str, &[&str], &[&str], u32, &[&str])] = &[
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], u32, &'a [&'a str]);
+    let cases: &[Case] = &[
         ("a.toml", &[], &[], 0, &["seeds", "at least 1"]),
         ("a.toml", &[], &["bit=w1a2,w2a2"], 1, &["`bit`", "`bits`"]),
         ("a.toml", &[], &["bits"], 1, &["bits"]),
@@ -202,13 +202,6 @@ fn what_is_wrong_is_said_before_anything_is_trained() {
         ("seed.toml", &[], &[], 1, &["row `a`", "seed"]),
         ("no-rows.toml", &[], &[], 1, &["rows"]),
         ("cycle.toml", &[], &[], 1, &["needs itself"]),
-        (
-            "absent.toml",
-            &[],
-            &[],
-            1,
-            &["nowhere.sbg", "does not exist"],
-        ),
     ];
     for (file, sets, grid, seeds, parts) in cases {
         let refusal = place.refusal(&[file], sets, grid, *seeds);
@@ -220,6 +213,17 @@ fn what_is_wrong_is_said_before_anything_is_trained() {
         }
     }
     assert!(!place.0.path().join("sweep").exists());
+}
+
+#[test]
+fn networks_from_elsewhere_are_listed() {
+    let place = Place::new(&[("a.toml", "from = \"trained.sbg\"")]);
+    let sweep = place.plan(&["a.toml"], &[], &[], 1).unwrap();
+    let run = &sweep.runs()[0];
+    assert_eq!(
+        (run.needs.len(), &run.networks[..]),
+        (0, &[place.0.path().join("trained.sbg")][..])
+    );
 }
 
 #[test]

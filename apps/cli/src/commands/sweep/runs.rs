@@ -35,6 +35,14 @@ impl<'a> Runs<'a> {
         let mut problems = Vec::new();
         for &index in &chosen {
             let run = &sweep.runs()[index];
+            // Not found out after hours of other runs.
+            if let Some(path) = run.networks.iter().find(|path| !path.exists()) {
+                bail!(
+                    "{} starts from {}, which does not exist",
+                    run.name,
+                    path.display()
+                );
+            }
             let differences = sweep.differences(run)?.unwrap_or_default();
             if !differences.is_empty() {
                 let differences = differences.join("; ");
