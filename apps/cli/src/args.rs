@@ -88,6 +88,9 @@ pub struct Train {
     /// Replace another run in the folder.
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
+    /// Take a few steps, say what the run would take of time and memory, and write nothing.
+    #[arg(long, conflicts_with_all = ["resume", "force"])]
+    pub dry_run: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,

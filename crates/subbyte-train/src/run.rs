@@ -152,7 +152,7 @@ impl Run {
     }
 
     /// The network at its start or as a checkpoint left it.
-    fn session(
+    pub(crate) fn session(
         &self,
         checkpoint: Option<Checkpoint>,
     ) -> Result<(Session<'_>, Option<Taken>), TrainError> {
@@ -181,7 +181,7 @@ impl Run {
         Ok((session, taken))
     }
 
-    fn start(&self, graph: &Graph, resumed_at: usize, taken: Option<Taken>) -> Start {
+    pub(crate) fn start(&self, graph: &Graph, resumed_at: usize, taken: Option<Taken>) -> Start {
         let trained = graph.params.values().filter(|p| p.role.is_trained());
         Start {
             network: graph.name.clone(),
@@ -272,7 +272,7 @@ impl Run {
         Ok(finished)
     }
 
-    fn diverged(&self, progress: &Progress, loss: f64) -> TrainError {
+    pub(crate) fn diverged(&self, progress: &Progress, loss: f64) -> TrainError {
         let checkpoint = self.folder.checkpoint();
         TrainError::Diverged {
             epoch: progress.epoch + 1,

@@ -1,19 +1,22 @@
 use crate::note;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use indicatif::HumanDuration;
 use serde::Serialize;
 use subbyte::data::Dataset;
 use subbyte::engine::Level;
 use subbyte::results::{RunResult, input_kind, layer_bits, machine};
-use subbyte::train::{Checkpoint, Outcome, Recipe, Run, RunFolder};
+use subbyte::train::{Checkpoint, Outcome, Recipe, Rehearsal, Run, RunFolder};
 
 use crate::args::{Engine, Train};
 use crate::files;
 use crate::interrupt;
 use crate::measurement::{self, Measurement};
-use crate::output::{TrainingBar, print, print_json};
+use crate::output::{Table, TrainingBar, print, print_json, thousands};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -42,6 +45,9 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         None => PathBuf::from("runs").join(args.recipe.file_stem().unwrap_or_default()),
     };
     let run = Run::new(recipe, split.train, &folder)?.force(args.force);
+    if args.dry_run {
+        return rehearse(&run, args.json);
+    }
     interrupt::watch()?;
     let name = args
         .recipe
@@ -65,6 +71,74 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         print(&measurement.table().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct DryRun {
+    network: String,
+    parameters: usize,
+    images: usize,
+    epochs: usize,
+    steps_per_epoch: usize,
+    step_ms: f64,
+    images_per_second: f64,
+    training_seconds: f64,
+    /// Where the system tells it.
+    peak_memory_bytes: Option<u64>,
+}
+
+/// Says what a run would take.
+fn rehearse(run: &Run, json: bool) -> Result<ExitCode> {
+    let Rehearsal {
+        network,
+        parameters,
+        images,
+        steps,
+        epochs,
+        step,
+    } = run.rehearse()?;
+    let seconds = step.as_secs_f64();
+    let dry_run = DryRun {
+        network,
+        parameters,
+        images,
+        epochs,
+        steps_per_epoch: steps,
+        step_ms: seconds * 1e3,
+        images_per_second: images as f64 / (steps as f64 * seconds),
+        training_seconds: seconds * (steps * epochs) as f64,
+        peak_memory_bytes: peak_memory(),
+    };
+    if json {
+        print_json(&dry_run)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(["a run of this recipe", ""]);
+    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    row("network", dry_run.network);
+    row("parameters", thousands(parameters as u64));
+    row("images of an epoch", thousands(images as u64));
+    row("steps", format!("{} x {}", epochs, thousands(steps as u64)));
+    row("a step", format!("{:.0} ms", dry_run.step_ms));
+    let rate = dry_run.images_per_second;
+    row("training speed", format!("{rate:.0} images/s"));
+    let whole = Duration::from_secs(dry_run.training_seconds as u64);
+    row("training time", HumanDuration(whole).to_string());
+    let memory = dry_run.peak_memory_bytes;
+    let memory = memory.map_or_else(|| "unknown".to_owned(), |b| format!("{} MB", b / 1_000_000));
+    row("peak memory", memory);
+    print(&table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The most memory that this process has had in use at once, where the system tells it (Linux).
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// Measures a trained network on test images and writes its integer model, where it has one, and the result into its folder; the

@@ -131,6 +131,34 @@ fn a_run_that_cannot_start_leaves_the_folder_as_it_was() {
 }
 
 #[test]
+fn a_dry_run_says_what_a_run_would_take_and_writes_nothing() {
+    let place = place();
+    let dry = ["train", "recipe.toml", "-o", "run", "--dry-run", "--json"];
+    let json = place.run(&dry).json();
+    // A tenth of 320 images is held back.
+    assert_eq!([&json["images"], &json["steps_per_epoch"]], [288, 9]);
+    let ms = json["step_ms"].as_f64().unwrap();
+    let seconds = json["training_seconds"].as_f64().unwrap();
+    assert!(
+        ms > 0.0 && (seconds - 9.0 * ms / 1e3).abs() < 1e-6,
+        "{json}"
+    );
+    if cfg!(target_os = "linux") {
+        assert!(json["peak_memory_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    assert!(!place.path("run").exists());
+    place
+        .run(&[
+            "train",
+            "recipe.toml",
+            "--dry-run",
+            "--set",
+            "batch-size=100000",
+        ])
+        .refused(&["batch"]);
+}
+
+#[test]
 fn a_float_network_is_measured_and_cannot_be_lowered() {
     let place = place();
     let float = [
