@@ -130,7 +130,7 @@ def main():
         c.start({"OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads})
         c.turn(1)
     for number in range(options.rounds):
-        print(f"\rround {number + 1} of {options.rounds:40}", end="", file=sys.stderr)
+        print(f"\rround {number + 1} of {options.rounds}{'':40}", end="", file=sys.stderr)
         first = number % len(all_contenders)
         for c in all_contenders[first:] + all_contenders[:first]:
             # Threads that spin in wait of more work have gone to sleep after the first step of a turn.
