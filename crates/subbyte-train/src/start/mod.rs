@@ -1,6 +1,7 @@
 //! Starting from another network.
 
 mod file;
+mod first_layer;
 mod names;
 
 use subbyte_graph::{Graph, Op, Quantizer, Role, Storage};
@@ -10,6 +11,9 @@ pub(crate) use file::{Tensors, read};
 use crate::{Taken, recipe::FromScales};
 
 /// Replaces the parameters of `graph` by those of `theirs` that have the same name and shape.
+///
+/// A first convolution that reads a pixel table, or a fixed encoder of several columns, takes the weights of one that reads colours,
+/// spread over the columns.
 ///
 /// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured".
 pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromScales) -> Taken {
@@ -26,6 +30,19 @@ pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromS
             }
             _ => taken.missing.push(name.clone()),
         }
+    }
+    let theirs = |name: &str| {
+        theirs
+            .get(name)
+            .map(|(shape, numbers)| (&shape[..], &numbers[..]))
+    };
+    if let Some((name, weights)) = first_layer::weights(graph, theirs)
+        && let Some(at) = taken.missing.iter().position(|missing| *missing == name)
+        && let Some(param) = graph.params.get_mut(&name)
+    {
+        param.storage = Storage::F32(weights);
+        taken.missing.remove(at);
+        taken.parameters += 1;
     }
     for name in scales_to_measure(graph, &taken.missing) {
         if let Some(scale) = graph.params.get_mut(&name) {
@@ -104,19 +121,30 @@ mod tests {
 
     #[test]
     fn what_has_another_shape_stays_as_it_was_with_its_scale() {
+        let other = network(&["table.depth=4", "seed=2"]);
+        let fresh = network(&[]);
+        let mut graph = fresh.clone();
+        let taken = take_parameters(&mut graph, &tensors(&other), FromScales::Keep);
+        assert_eq!(taken.missing, ["input.table", "stem.weight"]);
+        for name in taken.missing {
+            assert_eq!(graph.params[&name], fresh.params[&name]);
+        }
+    }
+
+    #[test]
+    fn a_first_layer_behind_a_table_starts_from_one_that_reads_colours() {
         let float = network(&["bits=float", "seed=2"]);
         let fresh = network(&[]);
         let mut graph = fresh.clone();
         let taken = take_parameters(&mut graph, &tensors(&float), FromScales::Keep);
-        assert!(taken.missing.iter().any(|name| name == "stem.weight"));
-        for name in [
-            "stem.weight",
-            "stem.weight.scale",
-            "input.table",
-            "input.table.scale",
-        ] {
-            assert_eq!(graph.params[name], fresh.params[name]);
-        }
+        assert!(!taken.missing.iter().any(|name| name == "stem.weight"));
+        assert_ne!(graph.params["stem.weight"], fresh.params["stem.weight"]);
+        // Its step is measured anew, the table's is not.
+        assert_eq!(value(&graph, "stem.weight.scale"), 0.0);
+        assert_eq!(
+            graph.params["input.table.scale"],
+            fresh.params["input.table.scale"]
+        );
     }
 
     #[test]
