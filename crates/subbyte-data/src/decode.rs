@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Geometry, Resize, read::bytes};
 use image::{DynamicImage, ImageFormat};
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 /// Reads a JPEG, PNG or WebP file as `[height][width][colours]` bytes of `geometry`. An image of that height and width is taken as
 /// it is, others are brought to it by `resize`. Colours become grey by the luma of BT.709, grey becomes three equal colours, alpha
@@ -31,11 +31,7 @@ pub(crate) fn geometry_of(path: &Path) -> Result<Geometry, Error> {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, Error> {
-    // Before it is opened, which for a pipe waits until somebody writes to it.
-    if !path.metadata()?.is_file() {
-        return Err(ErrorKind::NotAFile.into());
-    }
-    let file = bytes::all(&mut File::open(path)?)?;
+    let file = bytes::all(&mut bytes::file(path)?)?;
     if file.is_empty() {
         return Err(ErrorKind::EmptyFile.into());
     }

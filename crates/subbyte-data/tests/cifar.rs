@@ -236,3 +236,19 @@ fn two_data_sets_in_one_directory_are_not_guessed_between() {
         .to_string();
     assert!(message.contains("CIFAR-10, CIFAR-100"), "{message}");
 }
+
+#[cfg(unix)]
+#[test]
+fn pipes_among_the_files_are_refused_unopened() {
+    for pipe in ["test.bin", "fine_label_names.txt"] {
+        let place = TempDir::new().unwrap();
+        unpack(place.path(), &cifar_100());
+        let path = place.path().join(pipe);
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let error = source(place.path()).split().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotAFile), "{error}");
+        assert_eq!(error.path(), Some(&*path));
+    }
+}

@@ -292,3 +292,22 @@ fn what_is_no_data_set_is_an_error_that_lists_what_was_looked_for() {
         "{error}"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn pipes_among_the_files_are_refused_unopened() {
+    let place = whole();
+    let pipe = place.path().join("classes.txt");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let error = read(place.path(), Part::Train).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotAFile), "{error}");
+
+    let place = whole();
+    let pipe = place.path().join("t10k-labels-idx1-ubyte");
+    fs::remove_file(&pipe).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let error = read(place.path(), Part::Test).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Missing(_)), "{error}");
+}

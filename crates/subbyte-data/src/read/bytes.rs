@@ -10,17 +10,25 @@ use std::{
 /// Most bytes of one file that are read into memory. The largest published sets of these formats have a few hundred million.
 pub(crate) const LIMIT: u64 = 1 << 32;
 
+/// Opens a regular file. Others are refused before they are opened, since opening a pipe waits until somebody writes to it.
+pub(crate) fn file(path: &Path) -> Result<File, Error> {
+    if !path.metadata()?.is_file() {
+        return Err(ErrorKind::NotAFile.into());
+    }
+    Ok(File::open(path)?)
+}
+
 /// Opens a file, decompressing it on the way if it starts as gzip does, whatever its name.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
-    let open = || {
-        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let open = || -> Result<_, Error> {
+        let mut file = BufReader::with_capacity(1 << 16, file(path)?);
         Ok(if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
             Box::new(flate2::bufread::MultiGzDecoder::new(file)) as Box<dyn Read>
         } else {
             Box::new(file)
         })
     };
-    open().map_err(|error: std::io::Error| Error::from(error).at(path))
+    open().map_err(|error| error.at(path))
 }
 
 /// Reads `len` bytes. Memory grows with what is really there, not with what a header announces.

@@ -1,7 +1,6 @@
 use super::bytes;
-use crate::Error;
+use crate::{Error, ErrorKind};
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -34,13 +33,17 @@ impl Files {
     }
 
     fn read_from_directory(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        match File::open(path) {
+        let read = match bytes::file(path) {
             Ok(mut file) => bytes::all(&mut file).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-        .map_err(|error| error.at(path))
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        };
+        read.map_err(|error| error.at(path))
     }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The first thing that `recognise` makes of the name of a file in an archive. A file that is no archive has none.

@@ -3,7 +3,6 @@
 use super::{Reader, TRAIN_AND_TEST, bytes, class_names, numbered_classes};
 use crate::{Dataset, Error, ErrorKind, Geometry, Options, Part, dataset::check_labels};
 use std::{
-    fs::File,
     io::Read,
     path::{Path, PathBuf},
 };
@@ -49,10 +48,10 @@ impl Idx {
 
     fn classes(&self) -> Result<Vec<String>, Error> {
         let path = self.directory.join(CLASS_NAMES);
-        if !path.is_file() {
+        if !path.exists() {
             return Ok(numbered_classes(DIGITS));
         }
-        let read = || bytes::all(&mut File::open(&path)?);
+        let read = || bytes::all(&mut bytes::file(&path)?);
         let names = class_names(&read().map_err(|error| error.at(&path))?);
         if names.is_empty() {
             let expected = "one for each class".into();
