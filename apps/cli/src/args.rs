@@ -4,9 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use subbyte::{Level, Options};
+
+use crate::fetch::SETS;
 
 /// Convolutional networks below eight bits in every layer, on integers only.
 #[derive(Debug, Parser)]
@@ -50,6 +53,8 @@ pub enum Command {
     Verify(Verify),
     /// Draw training curves, pixel tables and code histograms.
     Plot(Plot),
+    /// List and fetch public data sets.
+    Data(Data),
     /// Show this machine's instruction sets and kernels.
     Cpu(Cpu),
 }
@@ -344,6 +349,52 @@ pub enum Picture {
     Png,
     /// Vectors.
     Svg,
+}
+
+/// `data`.
+#[derive(Debug, clap::Args)]
+pub struct Data {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// What can be done about data sets.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Fetch public data sets; what is there already is not fetched again.
+    Fetch(DataFetch),
+    /// List the public data sets that can be fetched.
+    List(DataList),
+}
+
+/// `data fetch`.
+#[derive(Debug, clap::Args)]
+pub struct DataFetch {
+    /// Sets to fetch.
+    #[arg(required = true, value_name = "NAME", value_parser = set_names())]
+    pub names: Vec<String>,
+    /// Folder in which each set gets a folder of its own.
+    #[arg(short, long, value_name = "DIR", default_value = "data")]
+    pub output: PathBuf,
+    /// Server to fetch from in place of the known ones: the URL that a file's name follows.
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+}
+
+/// `data list`.
+#[derive(Debug, clap::Args)]
+pub struct DataList {
+    /// Folder in which the sets are looked for.
+    #[arg(short, long, value_name = "DIR", default_value = "data")]
+    pub output: PathBuf,
+    /// Print one JSON list instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn set_names() -> PossibleValuesParser {
+    SETS.iter().map(|set| set.name).collect::<Vec<_>>().into()
 }
 
 /// `cpu`.

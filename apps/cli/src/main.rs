@@ -6,6 +6,7 @@
 mod args;
 mod classes;
 mod commands;
+mod fetch;
 mod files;
 mod images;
 mod interrupt;

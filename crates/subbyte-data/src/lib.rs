@@ -30,6 +30,7 @@ pub use decode::read_image;
 pub use error::{Error, ErrorKind};
 pub use geometry::Geometry;
 pub use loader::{Batch, Batches, Loader, LoaderOptions};
+pub use read::files::read_archive;
 pub use read::folder::{LabelledFiles, image_files};
 pub use resample::{Filter, Resize};
 pub use source::{Options, Part, Source, open};

@@ -2,7 +2,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod cifar;
-mod files;
+pub(crate) mod files;
 pub(crate) mod folder;
 pub(crate) mod idx;
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cpu;
+mod data;
 #[cfg(test)]
 mod documented;
 mod eval;
@@ -38,6 +39,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Verify(args) => return verify::run(&args),
         Command::Plot(args) => plot::run(&args)?,
+        Command::Data(args) => return data::run(&args),
         Command::Cpu(args) => cpu::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -26,9 +26,10 @@ fn bar(total: usize, template: &str) -> Option<ProgressBar> {
     })
 }
 
-/// Progress of work on a known number of images: a bar on a terminal, a line every few seconds elsewhere.
+/// Progress of work on a known number of images or bytes: a bar on a terminal, a line every few seconds elsewhere.
 pub struct Bar {
     label: String,
+    unit: &'static str,
     total: usize,
     bar: Option<ProgressBar>,
     told: std::time::Instant,
@@ -38,18 +39,26 @@ pub struct Bar {
 const QUIET: Duration = Duration::from_secs(10);
 
 impl Bar {
-    /// Starts at 0 of `total`.
+    /// Starts at 0 of `total` images.
     pub fn new(label: impl Into<String>, total: usize) -> Self {
-        let label = label.into();
-        let bar = bar(
-            total,
-            "{msg} {bar:30} {pos}/{len} images, {speed}, {eta} left",
-        );
+        let template = "{msg} {bar:30} {pos}/{len} images, {speed}, {eta} left";
+        Self::with(label.into(), "images", total, template)
+    }
+
+    /// Starts at 0 of `total` bytes.
+    pub fn bytes(label: impl Into<String>, total: u64) -> Self {
+        let template = "{msg} {bar:30} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        Self::with(label.into(), "bytes", total as usize, template)
+    }
+
+    fn with(label: String, unit: &'static str, total: usize, template: &str) -> Self {
+        let bar = bar(total, template);
         if let Some(bar) = &bar {
             bar.set_message(label.clone());
         }
         Self {
             label,
+            unit,
             total,
             bar,
             told: std::time::Instant::now(),
@@ -68,12 +77,12 @@ impl Bar {
         }
     }
 
-    /// `done` images are done.
+    /// So many are done.
     pub fn at(&mut self, done: usize) {
         match &self.bar {
             Some(bar) => bar.set_position(done as u64),
             None if self.told.elapsed() >= QUIET => {
-                note!("{}: {done} of {} images", self.label, self.total);
+                note!("{}: {done} of {} {}", self.label, self.total, self.unit);
                 self.told = std::time::Instant::now();
             }
             None => {}

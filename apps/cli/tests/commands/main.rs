@@ -2,6 +2,7 @@
 
 mod bench;
 mod cpu;
+mod data;
 mod eval;
 mod inspect;
 mod plot;

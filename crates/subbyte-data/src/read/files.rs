@@ -28,7 +28,7 @@ impl Files {
             Files::Directory(_) => (names.iter())
                 .map(|name| self.read_from_directory(&self.path(name)))
                 .collect(),
-            Files::Archive(path) => read_from_archive(path, names).map_err(|error| error.at(path)),
+            Files::Archive(path) => read_archive(path, names),
         }
     }
 
@@ -64,6 +64,14 @@ pub(crate) fn find_in_archive<T>(
         }
     }
     Ok(None)
+}
+
+/// Reads files of a tar archive, plain or gzip, by their names without directories; `None` for those that are not in it.
+///
+/// # Errors
+/// If the archive cannot be read or is damaged anywhere.
+pub fn read_archive(path: &Path, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    read_from_archive(path, names).map_err(|error| error.at(path))
 }
 
 fn read_from_archive(path: &Path, names: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Error> {
