@@ -195,3 +195,16 @@ pub fn resize(model: &Model) -> Option<data::Resize> {
         filter: filter(resize.filter),
     })
 }
+
+/// The rule of a recipe as a model has it.
+pub fn resize_of(resize: data::Resize) -> model::Resize {
+    model::Resize {
+        shorter_side: resize.shorter_side,
+        filter: match resize.filter {
+            data::Filter::Nearest => Resampling::Nearest,
+            data::Filter::Bilinear => Resampling::Bilinear,
+            data::Filter::Bicubic => Resampling::Bicubic,
+            data::Filter::Lanczos3 => Resampling::Lanczos3,
+        },
+    }
+}

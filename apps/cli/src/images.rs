@@ -3,44 +3,27 @@
 use std::borrow::Cow;
 use std::cell::{Ref, RefCell};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use subbyte::data::{self, Dataset, Geometry, ImageStream, Resize, read_image};
+use subbyte::data::{self, Example, Geometry, ImageFiles, ImageSet, Resize};
 
 use crate::files::{self, BUILTIN};
 use crate::{classes, interrupt, note};
 
-/// A label and an image, `[height][width][colours]`.
-pub type Example<'a> = (usize, Cow<'a, [u8]>);
-
 /// Labelled images to measure on, of one geometry.
 pub struct TestImages {
-    images: Images,
+    images: ImageSet,
     /// Files that could not be used when the images were last gone through.
     broken: RefCell<Vec<Broken>>,
 }
 
-enum Images {
-    /// In memory.
-    Loaded(Dataset),
-    /// In files of their own, of which there may be more than fit into memory.
-    Files {
-        classes: Vec<String>,
-        files: Arc<[PathBuf]>,
-        labels: Vec<u16>,
-        geometry: Geometry,
-        resize: Option<Resize>,
-    },
-}
-
-impl From<Dataset> for TestImages {
-    fn from(data: Dataset) -> Self {
+impl<I: Into<ImageSet>> From<I> for TestImages {
+    fn from(images: I) -> Self {
         Self {
-            images: Images::Loaded(data),
+            images: images.into(),
             broken: RefCell::default(),
         }
     }
@@ -85,39 +68,27 @@ impl TestImages {
                 "note: the class folders of {path} are numbered in the order of their names, since {why}"
             );
         }
-        Ok(Self {
-            images: Images::Files {
-                classes: list.classes,
-                files: list.files.into(),
-                labels: list.labels,
-                geometry,
-                resize,
-            },
-            broken: RefCell::default(),
-        })
+        Ok(Self::from(ImageFiles {
+            classes: list.classes,
+            files: list.files.into(),
+            labels: list.labels,
+            geometry,
+            resize,
+        }))
     }
 
     /// How many there are, broken ones included.
     pub fn len(&self) -> usize {
-        match &self.images {
-            Images::Loaded(data) => data.len(),
-            Images::Files { files, .. } => files.len(),
-        }
+        self.images.len()
     }
 
     pub fn geometry(&self) -> Geometry {
-        match &self.images {
-            Images::Loaded(data) => data.geometry(),
-            Images::Files { geometry, .. } => *geometry,
-        }
+        self.images.geometry()
     }
 
     /// Class names in the order of the labels.
     pub fn classes(&self) -> &[String] {
-        match &self.images {
-            Images::Loaded(data) => data.classes(),
-            Images::Files { classes, .. } => classes,
-        }
+        self.images.classes()
     }
 
     /// The images with their labels, one after the other. Files are decoded on so many threads, a few ahead; those that cannot be
@@ -127,29 +98,15 @@ impl TestImages {
         threads: NonZeroUsize,
     ) -> Result<Box<dyn Iterator<Item = Example<'_>> + '_>> {
         self.broken.borrow_mut().clear();
-        Ok(match &self.images {
-            Images::Loaded(data) => {
-                let borrowed = |(label, image)| (label, Cow::Borrowed(image));
-                Box::new(data.examples().map(borrowed))
+        let examples = self.images.examples(threads)?;
+        Ok(Box::new(examples.filter_map(|example| match example {
+            Ok(example) => Some(example),
+            Err(problem) => {
+                let file = problem.path().unwrap_or(Path::new(""));
+                self.broken.borrow_mut().push(Broken::new(file, &problem));
+                None
             }
-            Images::Files {
-                files,
-                labels,
-                geometry,
-                resize,
-                ..
-            } => {
-                let stream = ImageStream::new(Arc::clone(files), *geometry, *resize, threads)?;
-                let images = labels.iter().zip(files.iter()).zip(stream);
-                Box::new(images.filter_map(|((&label, file), image)| match image {
-                    Ok(image) => Some((label.into(), Cow::Owned(image))),
-                    Err(problem) => {
-                        self.broken.borrow_mut().push(Broken::new(file, &problem));
-                        None
-                    }
-                }))
-            }
-        })
+        })))
     }
 
     /// How going through the images ended, of which `done` could be used; as [`end`].
@@ -165,18 +122,12 @@ impl TestImages {
     /// At most `count` images, spread evenly.
     pub fn spread(&self, count: usize) -> Vec<Cow<'_, [u8]>> {
         match &self.images {
-            Images::Loaded(data) => data.spread(count).map(Cow::Borrowed).collect(),
-            Images::Files {
-                files,
-                geometry,
-                resize,
-                ..
-            } => {
-                let count = count.min(files.len());
-                let chosen = (0..count).map(|i| &files[i * files.len() / count]);
-                let images = chosen.map(|file| read_image(file, *geometry, *resize));
+            ImageSet::Loaded(data) => data.spread(count).map(Cow::Borrowed).collect(),
+            ImageSet::Files(set) => {
+                let count = count.min(self.len());
+                let chosen = (0..count).map(|i| set.read(i * self.len() / count));
                 // Those that are broken have been noticed.
-                images.flatten().map(Cow::Owned).collect()
+                chosen.flatten().map(Cow::Owned).collect()
             }
         }
     }

@@ -9,7 +9,9 @@ use subbyte::{Agreement, IntegerScore, Plan, Pool};
 
 use crate::args::Engine;
 use crate::commands::inspect::{Layer, layers};
+use crate::files;
 use crate::images::TestImages;
+use crate::interrupt;
 use crate::output::{Bar, Table, percent, thousands};
 
 /// One measured network; what does not apply is null. Accuracies are fractions over `images` test images.
@@ -63,6 +65,8 @@ pub fn lower(
     engine: Engine,
 ) -> Result<Lowered> {
     let mut model = subbyte::lower::lower(graph)?;
+    let resize = checkpoint.and_then(|c| c.recipe.resize());
+    model.input.resize = resize.map(files::resize_of);
     let plan = Plan::new(&model, engine.options())?;
     subbyte::check_data(&plan, images.geometry(), images.classes())?;
     let mut bar = Bar::new("comparing evaluation with integers", images.len());
@@ -95,7 +99,7 @@ pub fn lower(
 }
 
 /// Measures a network: where every layer is quantized the integer model that it becomes, which comes back too, else the network in
-/// floats. Image files that cannot be used are left out.
+/// floats, until it is done or interrupted. Image files that cannot be used are left out.
 pub fn network(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
@@ -107,8 +111,13 @@ pub fn network(
         return Ok((std::mem::take(&mut lowered.measurement), Some(lowered)));
     }
     let examples = images.examples(engine.threads())?;
+    let mut bar = Bar::new("network in floats", images.len());
     let mut seen = 0;
-    let counted = examples.inspect(|_| seen += 1);
+    let wanted = examples.take_while(|_| !interrupt::asked());
+    let counted = wanted.inspect(|_| {
+        seen += 1;
+        bar.at(seen);
+    });
     let metrics = subbyte::measure_float(graph, images.geometry(), counted)?;
     let bytes = sbg::to_bytes(graph, &sbg::Extras::default())?.len();
     let measurement = Measurement {
@@ -155,6 +164,13 @@ impl Measurement {
             compared_codes: Some(agreement.codes),
             ..self
         }
+    }
+
+    /// Top-1 and top-5 accuracy of the integer model, where there is one, else of the evaluation.
+    pub fn accuracy(&self) -> Option<[f64; 2]> {
+        let top1 = self.top1.or(self.top1_evaluated)?;
+        let top5 = self.top5.or(self.top5_evaluated)?;
+        Some([top1, top5])
     }
 
     /// The figures that apply, one a line.

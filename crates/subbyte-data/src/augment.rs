@@ -1,33 +1,79 @@
-use crate::{Geometry, random::Random};
+use crate::{Error, Filter, Geometry, random::Random, resample::Window};
 
-/// Random changes of training images that leave pixels as they are: crops and mirror images.
+/// Random changes of training images: crops and mirror images.
 ///
 /// What happens to an image is a function of (seed, epoch, index of the image) and of nothing else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augment {
     /// Pixels of zeros put around the image before a window of the image's own size is cut out at random; 0 for none.
     pub pad: usize,
     /// Whether to mirror left and right half of the time.
     pub flip: bool,
+    /// Smallest share of an image's area that a window of random size and shape covers, above 0 and at most 1, which is then resized
+    /// to the size that is wanted; in place of padding. `None` for no such window.
+    pub crop: Option<f64>,
 }
 
+/// Proportions of the sides of random windows: from this to its inverse.
+const SLIMMEST: f64 = 3.0 / 4.0;
+
+/// Windows that are tried before the largest one in the centre is taken.
+const TRIALS: usize = 10;
+
 impl Augment {
-    /// Writes a changed `image` to `out`. `pad` must not exceed the image.
+    /// Writes a changed `image` of size `from` to `out`. Without `crop` it has the geometry that is wanted; `pad` must not exceed it.
     pub(crate) fn apply(
         self,
+        (from, image): (Geometry, &[u8]),
         geometry: Geometry,
-        image: &[u8],
         out: &mut [u8],
         random: &mut Random,
-    ) {
+    ) -> Result<(), Error> {
         // All numbers are drawn whatever the settings are, so that one setting does not change the other's outcome.
         let down = random.below(2 * self.pad + 1);
         let right = random.below(2 * self.pad + 1);
         let mirrored = random.below(2) == 1 && self.flip;
-        crop(geometry, self.pad, (down, right), image, out);
+        match self.crop {
+            Some(area) => {
+                let window = random_window(from, area, random);
+                Filter::Bilinear.resample(image, from, window, out, geometry)?;
+            }
+            None => crop(geometry, self.pad, (down, right), image, out),
+        }
         if mirrored {
             mirror(geometry, out);
         }
+        Ok(())
+    }
+}
+
+/// A window of `area` to all of an image and of moderate proportions, as Szegedy et al. (2015) draw them.
+fn random_window(image: Geometry, area: f64, random: &mut Random) -> Window {
+    let all = (image.height * image.width) as f64;
+    for _ in 0..TRIALS {
+        let pixels = all * (area + random.unit() * (1.0 - area));
+        // Width by height, its logarithm evenly distributed.
+        let proportion = SLIMMEST.powf(2.0 * random.unit() - 1.0);
+        let width = (pixels * proportion).sqrt().round() as usize;
+        let height = (pixels / proportion).sqrt().round() as usize;
+        if (1..=image.width).contains(&width) && (1..=image.height).contains(&height) {
+            return Window {
+                top: random.below(image.height - height + 1),
+                left: random.below(image.width - width + 1),
+                height,
+                width,
+            };
+        }
+    }
+    // Only in very long or very small images; then as much of the centre as the proportions allow.
+    let shorter = |longer: usize| ((longer as f64 / SLIMMEST) as usize).max(1);
+    let width = image.width.min(shorter(image.height));
+    let height = image.height.min(shorter(image.width));
+    Window {
+        top: (image.height - height) / 2,
+        left: (image.width - width) / 2,
+        height,
+        width,
     }
 }
 
@@ -139,7 +185,13 @@ mod tests {
         for index in 0..400 {
             let mut out = vec![0; 9];
             let mut random = Random::new(Purpose::Augment, 0, 0, index);
-            Augment { pad: 1, flip: true }.apply(geometry, &image, &mut out, &mut random);
+            let augment = Augment {
+                pad: 1,
+                flip: true,
+                crop: None,
+            };
+            let applied = augment.apply((geometry, &image), geometry, &mut out, &mut random);
+            applied.unwrap();
             seen.insert(out);
         }
         // 9 windows, each as it is and mirrored; none of them coincide for this image.
@@ -157,8 +209,69 @@ mod tests {
         for index in 0..20 {
             let mut out = vec![0; 12];
             let mut random = Random::new(Purpose::Augment, 0, 0, index);
-            Augment::default().apply(geometry, &image, &mut out, &mut random);
+            let plain = Augment::default();
+            let applied = plain.apply((geometry, &image), geometry, &mut out, &mut random);
+            applied.unwrap();
             assert_eq!(out, image);
+        }
+    }
+
+    #[test]
+    fn random_windows_lie_in_the_image_and_cover_what_was_asked() {
+        for (height, width) in [(32, 32), (20, 45), (300, 2), (1, 1), (1, 90)] {
+            let geometry = Geometry {
+                height,
+                width,
+                colours: 3,
+            };
+            let mut seen = std::collections::BTreeSet::new();
+            let mut smallest = f64::MAX;
+            for index in 0..300 {
+                let mut random = Random::new(Purpose::Augment, 1, 2, index);
+                let window = random_window(geometry, 0.25, &mut random);
+                assert!(window.height >= 1 && window.top + window.height <= height);
+                assert!(window.width >= 1 && window.left + window.width <= width);
+                let share = (window.height * window.width) as f64 / (height * width) as f64;
+                smallest = smallest.min(share);
+                seen.insert((window.top, window.left, window.height, window.width));
+            }
+            if height > 4 && width > 4 {
+                assert!(
+                    (0.2..0.3).contains(&smallest),
+                    "{height}x{width}: {smallest}"
+                );
+                assert!(seen.len() > 200, "{height}x{width}: {}", seen.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_of_all_the_image_is_only_resized() {
+        let from = Geometry {
+            height: 12,
+            width: 12,
+            colours: 1,
+        };
+        let to = Geometry {
+            height: 4,
+            width: 4,
+            colours: 1,
+        };
+        // Brightness rises to the right, whatever the window.
+        let image: Vec<u8> = (0..144).map(|i| (i % 12 * 20) as u8).collect();
+        for index in 0..50 {
+            let mut out = [0; 16];
+            let mut random = Random::new(Purpose::Augment, 0, 0, index);
+            let augment = Augment {
+                crop: Some(0.5),
+                ..Augment::default()
+            };
+            augment
+                .apply((from, &image), to, &mut out, &mut random)
+                .unwrap();
+            for row in out.chunks(4) {
+                assert!(row.is_sorted_by(|a, b| a < b), "{row:?}");
+            }
         }
     }
 }

@@ -15,11 +15,11 @@ pub struct Dataset {
 
 /// A data set with its held-out part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+pub struct Split<D = Dataset> {
     /// For training; validation images are taken from here, see [`Dataset::split_validation`].
-    pub train: Dataset,
+    pub train: D,
     /// For the accuracy that is reported, and nothing else.
-    pub test: Dataset,
+    pub test: D,
 }
 
 impl Dataset {
@@ -146,20 +146,8 @@ impl Dataset {
     /// # Errors
     /// If the fraction leaves either side without an image.
     pub fn split_validation(&self, fraction: f64, seed: u64) -> Result<(Self, Self), Error> {
-        let count = (self.len() as f64 * fraction).round();
-        if !(count >= 1.0 && count < self.len() as f64) {
-            return Err(ErrorKind::Argument(format!(
-                "a validation part of {fraction} of {} images leaves no image for training or validation; give a fraction \
-                 between 0 and 1",
-                self.len()
-            ))
-            .into());
-        }
-        let mut order = Random::new(Purpose::Validation, seed, 0, 0).permutation(self.len());
-        let (validation, train) = order.split_at_mut(count as usize);
-        validation.sort_unstable();
-        train.sort_unstable();
-        Ok((self.select(train)?, self.select(validation)?))
+        let (train, validation) = validation_split(self.len(), fraction, seed)?;
+        Ok((self.select(&train)?, self.select(&validation)?))
     }
 
     /// A hash of geometry, images and labels in their order, as 16 hexadecimal digits: it tells which data a model has seen.
@@ -173,6 +161,27 @@ impl Dataset {
             .bytes(&self.images);
         format!("{:016x}", hash.value())
     }
+}
+
+/// The indices of `len` images that remain for training and those for validation, as [`Dataset::split_validation`] divides them.
+pub(crate) fn validation_split(
+    len: usize,
+    fraction: f64,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>), Error> {
+    let count = (len as f64 * fraction).round();
+    if !(count >= 1.0 && count < len as f64) {
+        return Err(ErrorKind::Argument(format!(
+            "a validation part of {fraction} of {len} images leaves no image for training or validation; give a fraction \
+             between 0 and 1"
+        ))
+        .into());
+    }
+    let mut validation = Random::new(Purpose::Validation, seed, 0, 0).permutation(len);
+    let mut train = validation.split_off(count as usize);
+    validation.sort_unstable();
+    train.sort_unstable();
+    Ok((train, validation))
 }
 
 /// Refuses the first label that is not below the number of classes.

@@ -24,6 +24,13 @@ pub fn read_image(
         .map_err(|error| error.at(path))
 }
 
+/// Reads a file in its own size, with as many colours as are wanted.
+pub(crate) fn read_pixels(path: &Path, colours: usize) -> Result<(Geometry, Vec<u8>), Error> {
+    let image = decode(path).map_err(|error| error.at(path))?;
+    let geometry = geometry(&image, colours);
+    Ok((geometry, pixels(image, colours)))
+}
+
 /// The geometry of an image file as it is.
 pub(crate) fn geometry_of(path: &Path) -> Result<Geometry, Error> {
     let image = decode(path).map_err(|error| error.at(path))?;
@@ -53,10 +60,7 @@ fn jpeg_is_whole(file: &[u8]) -> bool {
 
 fn fit(image: DynamicImage, wanted: Geometry, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
     let (own, found) = (own_colours(&image), geometry(&image, wanted.colours));
-    let pixels = match wanted.colours {
-        1 => image.into_luma8().into_raw(),
-        _ => image.into_rgb8().into_raw(),
-    };
+    let pixels = pixels(image, wanted.colours);
     match resize {
         _ if found == wanted => Ok(pixels),
         Some(resize) => resize.apply(&pixels, found, wanted),
@@ -68,6 +72,13 @@ fn fit(image: DynamicImage, wanted: Geometry, resize: Option<Resize>) -> Result<
             },
         }
         .into()),
+    }
+}
+
+fn pixels(image: DynamicImage, colours: usize) -> Vec<u8> {
+    match colours {
+        1 => image.into_luma8().into_raw(),
+        _ => image.into_rgb8().into_raw(),
     }
 }
 

@@ -1,18 +1,16 @@
 use crate::{
-    Augment, Dataset, Error, ErrorKind,
+    Augment, Error, ErrorKind, ImageSet,
+    decode::read_pixels,
     random::{Purpose, Random},
 };
-use std::{
-    panic,
-    sync::{Arc, mpsc},
-    thread,
-};
+use rayon::prelude::*;
+use std::{borrow::Cow, panic, sync::mpsc, thread};
 
 /// Batches that wait to be used while the next one is made.
 const PREFETCHED: usize = 4;
 
 /// How batches are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoaderOptions {
     /// Images in a batch.
     pub batch: usize,
@@ -39,14 +37,15 @@ pub struct Batch {
 /// goes on exactly as an uninterrupted one.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    data: Arc<Dataset>,
+    data: ImageSet,
     options: LoaderOptions,
 }
 
-/// The batches of one epoch, made ahead on a background thread that ends with this iterator.
+/// The batches of one epoch, made ahead on a background thread that ends with this iterator. A file that cannot be used is an error
+/// in place of its batch and ends the epoch.
 #[derive(Debug)]
 pub struct Batches {
-    ready: mpsc::Receiver<Batch>,
+    ready: mpsc::Receiver<Result<Batch, Error>>,
     worker: Option<thread::JoinHandle<()>>,
     left: usize,
 }
@@ -55,8 +54,9 @@ impl Loader {
     /// Makes batches of `data`.
     ///
     /// # Errors
-    /// If a batch has no images, an epoch has no batches, or the padding is wider than the images.
-    pub fn new(data: Arc<Dataset>, options: LoaderOptions) -> Result<Self, Error> {
+    /// If a batch has no images, an epoch has no batches, the padding is wider than the images, or the share of a crop is none.
+    pub fn new(data: impl Into<ImageSet>, options: LoaderOptions) -> Result<Self, Error> {
+        let data = data.into();
         let geometry = data.geometry();
         let pad = options.augment.pad;
         if options.batch == 0 {
@@ -75,6 +75,12 @@ impl Loader {
                 "padding of {pad} pixels is wider than the images ({geometry})"
             ))
             .into());
+        }
+        if let Some(area) = options.augment.crop
+            && !(area > 0.0 && area <= 1.0)
+        {
+            let text = format!("a crop of {area} of an image; give a share above 0, at most 1");
+            return Err(ErrorKind::Argument(text).into());
         }
         Ok(Self { data, options })
     }
@@ -108,8 +114,10 @@ impl Loader {
             .spawn(move || {
                 let order = loader.order(epoch);
                 for indices in order.chunks(loader.options.batch).take(loader.batches()) {
+                    let batch = loader.batch(epoch, indices);
+                    let failed = batch.is_err();
                     // The receiver is gone when the epoch is left early.
-                    if send.send(loader.batch(epoch, indices)).is_err() {
+                    if send.send(batch).is_err() || failed {
                         return;
                     }
                 }
@@ -130,32 +138,47 @@ impl Loader {
         }
     }
 
-    fn batch(&self, epoch: u64, indices: &[usize]) -> Batch {
-        let geometry = self.data.geometry();
-        let mut images = vec![0; indices.len() * geometry.bytes()];
-        for (&index, out) in indices
-            .iter()
-            .zip(images.chunks_exact_mut(geometry.bytes()))
-        {
-            let mut random = Random::new(Purpose::Augment, self.options.seed, epoch, index as u64);
-            self.options
-                .augment
-                .apply(geometry, self.data.image(index), out, &mut random);
+    fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, Error> {
+        let bytes = self.data.geometry().bytes();
+        let mut images = vec![0; indices.len() * bytes];
+        match self.data {
+            // Copies, which are done before other threads would have begun.
+            ImageSet::Loaded(_) => {
+                for (&index, out) in indices.iter().zip(images.chunks_exact_mut(bytes)) {
+                    self.image(epoch, index, out)?;
+                }
+            }
+            ImageSet::Files(_) => (indices.par_iter())
+                .zip(images.par_chunks_exact_mut(bytes))
+                .try_for_each(|(&index, out)| self.image(epoch, index, out))?,
         }
-        Batch {
+        Ok(Batch {
             images,
-            labels: indices
-                .iter()
-                .map(|&index| self.data.label(index))
-                .collect(),
-        }
+            labels: indices.iter().map(|&i| self.data.label(i)).collect(),
+        })
+    }
+
+    /// Writes an image as the epoch sees it.
+    fn image(&self, epoch: u64, index: usize, out: &mut [u8]) -> Result<(), Error> {
+        let geometry = self.data.geometry();
+        let augment = self.options.augment;
+        let (from, image) = match &self.data {
+            ImageSet::Loaded(data) => (geometry, Cow::Borrowed(data.image(index))),
+            ImageSet::Files(set) if augment.crop.is_some() => {
+                let (from, image) = read_pixels(&set.files[index], geometry.colours)?;
+                (from, Cow::Owned(image))
+            }
+            ImageSet::Files(set) => (geometry, Cow::Owned(set.read(index)?)),
+        };
+        let mut random = Random::new(Purpose::Augment, self.options.seed, epoch, index as u64);
+        augment.apply((from, &image), geometry, out, &mut random)
     }
 }
 
 impl Iterator for Batches {
-    type Item = Batch;
+    type Item = Result<Batch, Error>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
         match self.ready.recv() {
             Ok(batch) => {
                 self.left -= 1;

@@ -78,22 +78,58 @@ impl Resize {
             )));
         }
         let mut out = vec![0; to.bytes()];
-        // Naming the pixel keeps the resampler from being compiled for a dozen others.
-        match from.colours {
-            1 => self.resample::<U8>(pixels, from, &mut out, to)?,
-            _ => self.resample::<U8x3>(pixels, from, &mut out, to)?,
-        }
+        self.filter
+            .resample(pixels, from, Window::all(from), &mut out, to)?;
         Ok((to, out))
     }
+}
 
-    fn resample<P: PixelTrait>(
+/// A part of an image, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) top: usize,
+    pub(crate) left: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+}
+
+impl Window {
+    fn all(image: Geometry) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            height: image.height,
+            width: image.width,
+        }
+    }
+}
+
+impl Filter {
+    /// Brings a window of an image to the size of `to`, which has the same colours, and writes it to `out`.
+    pub(crate) fn resample(
         self,
         pixels: &[u8],
         from: Geometry,
+        window: Window,
         out: &mut [u8],
         to: Geometry,
     ) -> Result<(), Error> {
-        let algorithm = match self.filter {
+        // Naming the pixel keeps the resampler from being compiled for a dozen others.
+        match from.colours {
+            1 => self.resample_as::<U8>(pixels, from, window, out, to),
+            _ => self.resample_as::<U8x3>(pixels, from, window, out, to),
+        }
+    }
+
+    fn resample_as<P: PixelTrait>(
+        self,
+        pixels: &[u8],
+        from: Geometry,
+        window: Window,
+        out: &mut [u8],
+        to: Geometry,
+    ) -> Result<(), Error> {
+        let algorithm = match self {
             Filter::Nearest => ResizeAlg::Nearest,
             Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
             Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
@@ -105,12 +141,13 @@ impl Resize {
             .map_err(undecodable)?;
         let mut target = TypedImage::<P>::from_buffer(side(to.width)?, side(to.height)?, out)
             .map_err(undecodable)?;
+        let [left, top, width, height] =
+            [window.left, window.top, window.width, window.height].map(|side| side as f64);
+        let options = ResizeOptions::new()
+            .resize_alg(algorithm)
+            .crop(left, top, width, height);
         Resizer::new()
-            .resize_typed(
-                &source,
-                &mut target,
-                &ResizeOptions::new().resize_alg(algorithm),
-            )
+            .resize_typed(&source, &mut target, &options)
             .map_err(undecodable)
     }
 }

@@ -1,7 +1,7 @@
 //! Recognising what lies at a path.
 
 use crate::{
-    Dataset, Error, ErrorKind, Geometry, Resize, Split,
+    Dataset, Error, ErrorKind, Geometry, ImageFiles, ImageSet, Resize, Split,
     read::{
         Reader,
         cifar::{self, Cifar},
@@ -154,6 +154,37 @@ impl Source {
             return Err(Error::from(ErrorKind::Size { expected, found }).at(&self.path));
         }
         Ok(Split { train, test })
+    }
+
+    /// The training and the test part, left in their files where every image is one and the options say what they are brought to.
+    ///
+    /// # Errors
+    /// As [`Source::split`].
+    pub fn sets(&self) -> Result<Split<ImageSet>, Error> {
+        Ok(Split {
+            train: self.set(Part::Train)?,
+            test: self.set(Part::Test)?,
+        })
+    }
+
+    fn set(&self, part: Part) -> Result<ImageSet, Error> {
+        self.check_part(part)?;
+        let Options { geometry, resize } = self.options;
+        let files = self
+            .reader
+            .files(part)
+            .map_err(|error| error.at(&self.path))?;
+        match (files, geometry) {
+            (Some(list), Some(geometry)) => Ok(ImageFiles {
+                classes: list.classes,
+                files: list.files.into(),
+                labels: list.labels,
+                geometry,
+                resize,
+            }
+            .into()),
+            _ => self.read(part).map(ImageSet::from),
+        }
     }
 
     /// Reads the images that a finished network is measured on: the test part, or all of a folder that is not divided.

@@ -12,7 +12,11 @@ const GEOMETRY: Geometry = Geometry {
 const OPTIONS: LoaderOptions = LoaderOptions {
     batch: 8,
     shuffle: true,
-    augment: Augment { pad: 2, flip: true },
+    augment: Augment {
+        pad: 2,
+        flip: true,
+        crop: None,
+    },
     drop_last: false,
     seed: 11,
 };
@@ -20,6 +24,7 @@ const OPTIONS: LoaderOptions = LoaderOptions {
 const PLAIN: Augment = Augment {
     pad: 0,
     flip: false,
+    crop: None,
 };
 
 /// 50 images; the label of an image is its number, and so is its first byte.
@@ -36,7 +41,8 @@ fn loader(options: LoaderOptions) -> Loader {
 }
 
 fn epoch(options: LoaderOptions, epoch: u64) -> Vec<Batch> {
-    loader(options).epoch(epoch).unwrap().collect()
+    let batches = loader(options).epoch(epoch).unwrap();
+    batches.map(Result::unwrap).collect()
 }
 
 fn labels(batches: &[Batch]) -> Vec<u16> {
@@ -87,7 +93,11 @@ fn an_incomplete_batch_is_left_out_on_request() {
         (batches.len(), loader.batches(), loader.images()),
         (6, 6, 48)
     );
-    assert!(batches.into_iter().all(|batch| batch.labels.len() == 8));
+    assert!(
+        batches
+            .into_iter()
+            .all(|batch| batch.unwrap().labels.len() == 8)
+    );
     assert_eq!(self::loader(OPTIONS).images(), 50);
 }
 
@@ -116,7 +126,8 @@ fn batches_are_the_same_however_threads_are_interleaved() {
         for delay in 0..6 {
             let expected = &expected;
             scope.spawn(move || {
-                let batches = loader(OPTIONS).epoch(7).unwrap().inspect(|batch| {
+                let batches = loader(OPTIONS).epoch(7).unwrap().map(Result::unwrap);
+                let batches = batches.inspect(|batch| {
                     thread::sleep(Duration::from_micros(delay * u64::from(batch.labels[0])));
                 });
                 assert_eq!(&batches.collect::<Vec<_>>(), expected);
@@ -156,7 +167,7 @@ fn an_epoch_can_be_left_early() {
         },
     )
     .unwrap();
-    drop(loader.epoch(0).unwrap().next());
+    drop(loader.epoch(0).unwrap().next().unwrap().unwrap());
     drop(loader);
     // The background thread lets go of the data.
     let mut waited = 0;
@@ -198,7 +209,16 @@ fn options_that_make_no_batches_are_refused() {
     });
     for pad in [4, usize::MAX] {
         refused(LoaderOptions {
-            augment: Augment { pad, flip: false },
+            augment: Augment { pad, ..PLAIN },
+            ..OPTIONS
+        });
+    }
+    for crop in [0.0, -1.0, 1.1, f64::NAN] {
+        refused(LoaderOptions {
+            augment: Augment {
+                crop: Some(crop),
+                ..PLAIN
+            },
             ..OPTIONS
         });
     }

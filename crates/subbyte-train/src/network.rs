@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use subbyte_data::{Dataset, Options, Split};
+use subbyte_data::{Dataset, Filter, Geometry, ImageSet, Options, Resize, Split};
 use subbyte_graph::{
     Encoder, Graph,
     networks::{self, FirstLayer, LastLayer, NetworkConfig, TableConfig},
@@ -21,16 +21,38 @@ const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 impl Recipe {
-    /// Reads the training and the test images.
+    /// The training and the test images: in memory, or with `data.size` left in the files of a folder.
     ///
     /// # Errors
     /// If there is no data set at `data.path`, or it is damaged.
-    pub fn open_data(&self) -> Result<Split, TrainError> {
+    pub fn open_data(&self) -> Result<Split<ImageSet>, TrainError> {
         if self.data.path == BUILT_IN {
-            return Ok(subbyte_data::fashion_mnist_subset());
+            let Split { train, test } = subbyte_data::fashion_mnist_subset();
+            return Ok(Split {
+                train: train.into(),
+                test: test.into(),
+            });
         }
-        let source = subbyte_data::open(Path::new(&self.data.path), &Options::default())?;
-        Ok(source.split()?)
+        let options = Options {
+            geometry: self.data.size.map(|size| Geometry {
+                height: size,
+                width: size,
+                colours: 3,
+            }),
+            resize: self.resize(),
+        };
+        let source = subbyte_data::open(Path::new(&self.data.path), &options)?;
+        Ok(source.sets()?)
+    }
+
+    /// How images in files are brought to `data.size`, where they are.
+    pub fn resize(&self) -> Option<Resize> {
+        let size = self.data.size?;
+        Some(Resize {
+            // The customary 256 for 224.
+            shorter_side: self.data.shorter_side.unwrap_or(size * 8 / 7),
+            filter: Filter::Bilinear,
+        })
     }
 
     /// The network before training, for images and classes like those of `data`. A float first layer is given the mean and the
@@ -137,7 +159,6 @@ fn pixel_statistics(data: &Dataset) -> (Vec<f32>, Vec<f32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use subbyte_data::Geometry;
     use subbyte_graph::{Op, Quantizer};
 
     fn data(colours: usize) -> Dataset {

@@ -1,15 +1,16 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use subbyte_data::Dataset;
+use subbyte_data::ImageSet;
+use subbyte_exec::Network;
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, Taken, TrainError,
-    evaluate_float,
+    Checkpoint, Control, Epoch, Event, Metrics, Observer, RunFolder, Start, Step, Taken,
+    TrainError, evaluate_float,
     log::{Header, Log, Record},
     progress::Progress,
     recipe::Recipe,
-    session::Session,
+    session::{Session, usable},
     start,
 };
 
@@ -19,13 +20,16 @@ use crate::{
 #[derive(Debug)]
 pub struct Run {
     recipe: Recipe,
-    training: Arc<Dataset>,
-    validation: Option<Dataset>,
+    training: ImageSet,
+    validation: Option<ImageSet>,
     /// Fingerprint of all training images, validation included.
     data: String,
     folder: RunFolder,
     force: bool,
 }
+
+/// Images in files of which the mean and the deviation of pixels are taken.
+const SAMPLE: usize = 256;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -58,12 +62,13 @@ impl Run {
     /// If the recipe is impossible, or no image would be left on either side.
     pub fn new(
         mut recipe: Recipe,
-        data: Dataset,
+        data: impl Into<ImageSet>,
         folder: impl Into<PathBuf>,
     ) -> Result<Self, TrainError> {
         recipe.resolve("".as_ref())?;
         recipe.validate()?;
-        let fingerprint = data.fingerprint();
+        let data = data.into();
+        let fingerprint = data.fingerprint()?;
         let (training, validation) = if recipe.data.validation > 0.0 {
             let (training, validation) =
                 data.split_validation(recipe.data.validation, recipe.seed.into())?;
@@ -73,7 +78,7 @@ impl Run {
         };
         Ok(Self {
             recipe,
-            training: Arc::new(training),
+            training,
             validation,
             data: fingerprint,
             folder: RunFolder::new(folder),
@@ -160,7 +165,7 @@ impl Run {
             let session = Session::resume(&self.recipe, &checkpoint, &self.training)?;
             return Ok((session, None));
         }
-        let mut graph = self.recipe.network(&self.training)?;
+        let mut graph = self.recipe.network(&*self.training.sample(SAMPLE)?)?;
         let taken = match &self.recipe.from {
             Some(path) => {
                 let theirs = start::read(path)?;
@@ -187,7 +192,7 @@ impl Run {
             network: graph.name.clone(),
             parameters: trained.map(|param| param.len()).sum(),
             training_images: self.training.len(),
-            validation_images: self.validation.as_ref().map_or(0, Dataset::len),
+            validation_images: self.validation.as_ref().map_or(0, ImageSet::len),
             epochs: self.recipe.epochs,
             resumed_at,
             taken,
@@ -213,7 +218,7 @@ impl Run {
     ) -> Result<Epoch, End> {
         let mut progress = Progress::new(epoch);
         for batch in session.batches(epoch)? {
-            if let Err(divergence) = session.step(batch, &mut progress)? {
+            if let Err(divergence) = session.step(batch?, &mut progress)? {
                 return Err(self.diverged(&progress, divergence.loss).into());
             }
             let left = session.images() * (self.recipe.epochs - epoch) - progress.images();
@@ -230,11 +235,7 @@ impl Run {
         }
         let images_per_second = progress.images_per_second();
         let validation = match &self.validation {
-            Some(images) => Some(evaluate_float(
-                session.network(),
-                images.geometry(),
-                images.examples(),
-            )?),
+            Some(images) => Some(measure(session.network(), images)?),
             None => None,
         };
         // The last update may have ruined the weights after the last loss was computed.
@@ -282,6 +283,14 @@ impl Run {
             checkpoint: checkpoint.exists().then_some(checkpoint),
         }
     }
+}
+
+fn measure(network: &Network, images: &ImageSet) -> Result<Metrics, TrainError> {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let examples = images.examples(threads)?;
+    usable(examples, |examples| {
+        evaluate_float(network, images.geometry(), examples)
+    })
 }
 
 fn tell(observer: &mut dyn Observer, event: &Event<'_>) -> Result<(), End> {

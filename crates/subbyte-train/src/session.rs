@@ -1,9 +1,7 @@
 //! A network in training: one optimizer step, one epoch, one measurement.
 
-use std::sync::Arc;
-
 use burn::tensor::{Device, Tensor};
-use subbyte_data::{Augment, Batch, Dataset, Geometry, Loader, LoaderOptions};
+use subbyte_data::{Augment, Batch, Geometry, ImageSet, Loader, LoaderOptions};
 use subbyte_exec::{Mode, Network, ops};
 use subbyte_graph::{Graph, Role};
 
@@ -39,11 +37,11 @@ impl<'a> Session<'a> {
     pub(crate) fn begin(
         recipe: &'a Recipe,
         graph: &Graph,
-        data: &Arc<Dataset>,
+        data: &ImageSet,
     ) -> Result<Self, TrainError> {
         let mut session = Self::new(recipe, graph, data)?;
         if let Some(batch) = session.loader.epoch(0)?.next() {
-            let images = images(batch.images, session.geometry);
+            let images = images(batch?.images, session.geometry);
             session.network.initialise_scales(&images)?;
         }
         Ok(session)
@@ -53,7 +51,7 @@ impl<'a> Session<'a> {
     pub(crate) fn resume(
         recipe: &'a Recipe,
         checkpoint: &Checkpoint,
-        data: &Arc<Dataset>,
+        data: &ImageSet,
     ) -> Result<Self, TrainError> {
         let mut session = Self::new(recipe, &checkpoint.graph, data)?;
         let names = checkpoint.graph.params.keys().map(String::as_str);
@@ -65,10 +63,11 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    fn new(recipe: &'a Recipe, graph: &Graph, data: &Arc<Dataset>) -> Result<Self, TrainError> {
+    fn new(recipe: &'a Recipe, graph: &Graph, data: &ImageSet) -> Result<Self, TrainError> {
         let augment = Augment {
             pad: recipe.augment.pad,
             flip: recipe.augment.flip,
+            crop: recipe.augment.crop,
         };
         Ok(Self {
             recipe,
@@ -184,15 +183,30 @@ impl<'a> Session<'a> {
     }
 
     /// Measures batch-norm statistics anew over unaugmented training images, in batches like those of training.
-    pub(crate) fn reestimate(&mut self, data: &Arc<Dataset>) -> Result<(), TrainError> {
+    pub(crate) fn reestimate(&mut self, data: &ImageSet) -> Result<(), TrainError> {
         let loader = Loader::new(data.clone(), options(self.recipe, Augment::default()))?;
         let count = self.reestimation_images() / self.recipe.batch_size;
         // The epoch after the last one: another order than that of any training epoch.
         let batches = loader.epoch(self.recipe.epochs as u64)?.take(count);
         let geometry = self.geometry;
-        self.network
-            .reestimate(batches.map(|batch| images(batch.images, geometry)))?;
-        Ok(())
+        usable(batches, |batches| {
+            let images = batches.map(|batch| images(batch.images, geometry));
+            Ok(self.network.reestimate(images)?)
+        })
+    }
+}
+
+/// What `work` makes of items up to the first error, which then counts.
+pub(crate) fn usable<T, R>(
+    items: impl Iterator<Item = Result<T, subbyte_data::Error>>,
+    work: impl FnOnce(&mut dyn Iterator<Item = T>) -> Result<R, TrainError>,
+) -> Result<R, TrainError> {
+    let mut error = None;
+    let mut usable = items.map_while(|item| item.map_err(|e| error = Some(e)).ok());
+    let result = work(&mut usable);
+    match error {
+        Some(error) => Err(error.into()),
+        None => result,
     }
 }
 

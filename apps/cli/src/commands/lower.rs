@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use subbyte::train::Recipe;
 
 use crate::args::{Engine, Lower};
 use crate::files::{self, Network};
@@ -28,7 +29,8 @@ pub fn run(args: &Lower) -> Result<()> {
     subbyte::lower::lower(&graph)?;
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
-    let images = TestImages::open(&path, files::geometry(&graph), None, &graph.classes, None)?;
+    let resize = recipe.and_then(Recipe::resize);
+    let images = TestImages::open(&path, files::geometry(&graph), resize, &graph.classes, None)?;
     let lowered = measurement::lower(
         &graph,
         checkpoint.as_deref(),

@@ -232,3 +232,62 @@ fn quickstart_makes_everything_that_it_promises() {
         assert!(place.path("out").join(file).exists(), "{file}");
     }
 }
+
+/// The recipe for ImageNet, on small images in its folders and from a float network of which little is known.
+#[test]
+fn the_recipe_for_imagenet_trains_and_measures_on_folders_of_images_of_any_size() {
+    let place = Place::new();
+    for (class, bright) in [("n01", 30), ("n02", 130), ("n10", 230)] {
+        for i in 0..6 {
+            let (width, height) = (34 + i, 40 - i);
+            let pixels: Vec<u8> = (0..width * height)
+                .map(|p| bright + (p % width) as u8 % 20)
+                .collect();
+            for part in ["train", "val"] {
+                place.image(
+                    &format!("imagenet/{part}/{class}/{i}.JPEG"),
+                    &pixels,
+                    width as u32,
+                );
+            }
+        }
+    }
+    let header = r#"{"fc.bias":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}"#;
+    let mut float = (header.len() as u64).to_le_bytes().to_vec();
+    float.extend(header.bytes());
+    float.extend([0.25_f32; 3].iter().flat_map(|x| x.to_le_bytes()));
+    place.write("float.safetensors", float);
+    let recipe = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../recipes/imagenet-resnet18-w2a2.toml"
+    );
+    let sets = [
+        "from=float.safetensors",
+        "data.size=32",
+        "data.shorter-side=36",
+        "data.validation=0.2",
+        "epochs=1",
+        "warm-up-epochs=0",
+        "batch-size=4",
+        "reestimation-images=4",
+    ];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let arguments = ["train", recipe, "--data", "imagenet", "-o", "run", "--json"];
+    let arguments: Vec<&str> = arguments.into_iter().chain(sets).collect();
+    let trained = place.run(&arguments);
+    assert!(
+        trained.stderr.contains("1 parameters taken"),
+        "{}",
+        trained.stderr
+    );
+    let trained = trained.json();
+    assert_measured(&trained, 18);
+    // The model knows how its images were brought to size.
+    let model = place
+        .run(&["eval", "run/final.sbm", "imagenet", "--json"])
+        .json();
+    assert_eq!(
+        (&model["top1"], &model["top5"]),
+        (&trained["top1"], &trained["top5"])
+    );
+}

@@ -99,6 +99,12 @@ pub struct Recipe {
 pub struct DataRecipe {
     /// `builtin` for the compiled-in subset of Fashion-MNIST, or a file or folder that `subbyte-data` opens.
     pub path: String,
+    /// Height and width that image files are brought to whenever they are needed, in place of reading all of them into memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// Shorter side of an image before its centre is cut out for evaluation; `None` stands for 8/7 of the size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shorter_side: Option<usize>,
     /// Fraction of the training images that is held back and measured after each epoch.
     pub validation: f64,
 }
@@ -111,6 +117,9 @@ pub struct AugmentRecipe {
     pub pad: usize,
     /// Random horizontal mirror images.
     pub flip: bool,
+    /// Smallest share of the image's area that a random crop covers before it is resized; `None` for no such crop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<f64>,
 }
 
 /// `[table]`: the pixel table, or the fixed encoder in its place.
@@ -176,6 +185,8 @@ impl Default for DataRecipe {
     fn default() -> Self {
         Self {
             path: BUILT_IN.into(),
+            size: None,
+            shorter_side: None,
             validation: 0.1,
         }
     }

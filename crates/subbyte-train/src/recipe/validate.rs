@@ -128,6 +128,24 @@ impl Recipe {
             (0.0..1.0).contains(&self.data.validation),
             "`data.validation` must be from 0 to below 1",
         );
+        let size = self.data.size.unwrap_or(1);
+        require((1..=4096).contains(&size), "`data.size` must be 1 to 4096");
+        require(
+            self.data.shorter_side.is_none_or(|side| {
+                self.data.size.is_some() && (size..=size.saturating_mul(4)).contains(&side)
+            }),
+            "`data.shorter-side` belongs to `data.size`: from that to four times as much",
+        );
+        require(
+            self.augment
+                .crop
+                .is_none_or(|area| area > 0.0 && area <= 1.0),
+            "`augment.crop` must be above 0, at most 1",
+        );
+        require(
+            self.augment.crop.is_none() || self.augment.pad == 0,
+            "`augment.crop` and `augment.pad` are two ways to cut out; set one of them",
+        );
         require(
             self.table.smoothness.is_finite() && self.table.smoothness >= 0.0,
             "`table.smoothness` must be at least 0",
