@@ -192,6 +192,9 @@ pub struct Eval {
     /// The same as an option.
     #[arg(long, value_name = "PATH", conflicts_with = "positional")]
     pub data: Option<String>,
+    /// Network or model to compare with, such as the float network: measured on the same images, the gaps are shown.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// What the integers run on.
     #[command(flatten)]
     pub engine: Engine,

@@ -16,6 +16,8 @@ use crate::{classes, interrupt, note};
 /// Labelled images to measure on, of one geometry.
 pub struct TestImages {
     images: ImageSet,
+    /// Whether no more images are wanted.
+    stop: fn() -> bool,
     /// Files that could not be used when the images were last gone through.
     broken: RefCell<Vec<Broken>>,
 }
@@ -24,6 +26,7 @@ impl<I: Into<ImageSet>> From<I> for TestImages {
     fn from(images: I) -> Self {
         Self {
             images: images.into(),
+            stop: || false,
             broken: RefCell::default(),
         }
     }
@@ -77,6 +80,14 @@ impl TestImages {
         }))
     }
 
+    /// Ends [`TestImages::examples`] early when Ctrl-C asks for it.
+    pub fn until_interrupted(self) -> Self {
+        Self {
+            stop: interrupt::asked,
+            ..self
+        }
+    }
+
     /// How many there are, broken ones included.
     pub fn len(&self) -> usize {
         self.images.len()
@@ -99,6 +110,7 @@ impl TestImages {
     ) -> Result<Box<dyn Iterator<Item = Example<'_>> + '_>> {
         self.broken.borrow_mut().clear();
         let examples = self.images.examples(threads)?;
+        let examples = examples.take_while(|_| !(self.stop)());
         Ok(Box::new(examples.filter_map(|example| match example {
             Ok(example) => Some(example),
             Err(problem) => {

@@ -11,7 +11,6 @@ use crate::args::Engine;
 use crate::commands::inspect::{Layer, layers};
 use crate::files;
 use crate::images::TestImages;
-use crate::interrupt;
 use crate::output::{Bar, Table, percent, thousands};
 
 /// One measured network; what does not apply is null. Accuracies are fractions over `images` test images.
@@ -99,7 +98,7 @@ pub fn lower(
 }
 
 /// Measures a network: where every layer is quantized the integer model that it becomes, which comes back too, else the network in
-/// floats, until it is done or interrupted. Image files that cannot be used are left out.
+/// floats. Image files that cannot be used are left out.
 pub fn network(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
@@ -113,8 +112,7 @@ pub fn network(
     let examples = images.examples(engine.threads())?;
     let mut bar = Bar::new("network in floats", images.len());
     let mut seen = 0;
-    let wanted = examples.take_while(|_| !interrupt::asked());
-    let counted = wanted.inspect(|_| {
+    let counted = examples.inspect(|_| {
         seen += 1;
         bar.at(seen);
     });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::HumanDuration;
 use serde::Serialize;
-use subbyte::data::Dataset;
+use subbyte::data::ImageSet;
 use subbyte::engine::Level;
 use subbyte::results::{RunResult, input_kind, layer_bits, machine};
 use subbyte::train::{Checkpoint, Outcome, Recipe, Rehearsal, Run, RunFolder};
@@ -146,7 +146,7 @@ fn peak_memory() -> Option<u64> {
 pub fn finish(
     folder: &RunFolder,
     checkpoint: &Checkpoint,
-    test: Dataset,
+    test: ImageSet,
     recipe: &Path,
 ) -> Result<(Measurement, Option<PathBuf>)> {
     let graph = &checkpoint.graph;

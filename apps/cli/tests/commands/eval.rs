@@ -213,3 +213,88 @@ fn a_network_is_measured_on_the_same_images_as_its_model() {
         .run(&["eval", "float.sbg", "data"])
         .refused(&["10 classes"]);
 }
+
+#[test]
+fn another_network_is_measured_on_the_same_images_and_the_gaps_are_shown() {
+    let (place, model) = place();
+    let float = network(FirstLayer::Float);
+    sbg::save(place.path("float.sbg"), &float, &Default::default()).unwrap();
+    let alone = |file: &str| place.run(&["eval", file, "data", "--json"]).json();
+    let (own, other) = (alone("small.sbm"), alone("float.sbg"));
+    assert!(own["against"].is_null());
+    let arguments = ["eval", "small.sbm", "data", "--against", "float.sbg"];
+    let report = place.run(&[&arguments[..], &["--json"]].concat()).json();
+    assert_eq!(report["top1"], own["top1"]);
+    for key in ["top1", "top5"] {
+        let number = |value: &Value| value.as_f64().unwrap();
+        let against = &report["against"];
+        assert_eq!(against[key], other[format!("{key}_evaluated")]);
+        let gap = number(&against[key]) - number(&report[key]);
+        let told = number(&against[format!("gap_{key}")]);
+        assert!((told - gap).abs() < 1e-9, "{told} {gap}");
+    }
+    let table = place.run(&arguments).stdout;
+    assert!(
+        table.contains("gap, top-1") && table.contains("points"),
+        "{table}"
+    );
+
+    // Figures that cannot be compared are not.
+    let mut named = model.clone();
+    named.classes.reverse();
+    place.model("other.sbm", &named);
+    let arguments = ["eval", "small.sbm", "data", "--against", "other.sbm"];
+    place.run(&arguments).refused(&["other.sbm", "classes"]);
+    let config = networks::NetworkConfig::default();
+    let colour = networks::build("small", &config).unwrap();
+    sbg::save(place.path("colour.sbg"), &colour, &Default::default()).unwrap();
+    let arguments = ["eval", "small.sbm", "data", "--against", "colour.sbg"];
+    place
+        .run(&arguments)
+        .refused(&["32x32 colour", "28x28 grey"]);
+}
+
+/// What was measured until Ctrl-C is printed, with the code that shells have for it.
+#[cfg(unix)]
+#[test]
+fn an_interruption_shows_what_was_measured_so_far() {
+    let place = Place::new();
+    let model = model();
+    place.model("small.sbm", &model);
+    for i in 0..300 {
+        let image = testing::random_image(&model, i % 30);
+        for class in 0..CLASSES {
+            place.image(&format!("data/{class}/{i:04}.png"), &image, 28);
+        }
+    }
+    let what = ["eval", "small.sbm", "data", "--json"];
+    let slow = ["--threads", "1", "--level", "portable"];
+    let arguments = [what, slow].concat();
+    // Before it has begun an interruption ends the process, and after its end there is nothing to interrupt.
+    let delays = (4..14).map(|i| std::time::Duration::from_millis(1 << i));
+    let outcomes = delays.map(|delay| {
+        let child = place.start(&arguments);
+        std::thread::sleep(delay);
+        let pid = child.id().to_string();
+        let _ = std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status();
+        child.wait_with_output().unwrap()
+    });
+    let interrupted = |output: &std::process::Output| {
+        output.status.code() == Some(130) && !output.stdout.is_empty()
+    };
+    let output = outcomes
+        .into_iter()
+        .find(interrupted)
+        .expect("an interruption in time");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    assert_eq!(report["interrupted"], true);
+    let images = report["images"].as_u64().unwrap();
+    assert!((1..3000).contains(&images), "{images}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains(&format!("interrupted after {images} of 3000")),
+        "{stderr}"
+    );
+}

@@ -135,9 +135,10 @@ fn measure(args: &ZooCheck, card: &Card) -> Result<Option<(f64, f64)>> {
             images.end(score.accuracy.images)?;
             Ok(Some((score.accuracy.top1(), score.accuracy.top5())))
         }
-        Network::Graph(graph, _) => {
+        Network::Graph(graph, checkpoint) => {
             let geometry = files::geometry(&graph);
-            let images = TestImages::open(&data, geometry, None, &graph.classes, None)?;
+            let resize = checkpoint.and_then(|c| c.recipe.resize());
+            let images = TestImages::open(&data, geometry, resize, &graph.classes, None)?;
             let (measured, _) = measurement::network(&graph, None, &images, args.engine)?;
             images.end(measured.images.unwrap_or(0))?;
             Ok(measured.top1_evaluated.zip(measured.top5_evaluated))
