@@ -190,7 +190,7 @@ fn part_of(path: &Path) -> PathBuf {
 /// Length of a regular file.
 fn length(path: &Path) -> Option<u64> {
     let metadata = path.metadata().ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 fn sha256(path: &Path) -> Result<String> {
