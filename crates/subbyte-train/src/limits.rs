@@ -49,7 +49,9 @@ impl TableRange {
             let step = match quantizer {
                 Quantizer::Lsq { .. } => Step::Learned(graph.param_of(node.inputs[1])?.0.into()),
                 Quantizer::MidTreadHalf { max, .. } => Step::Fixed(max / n),
-                Quantizer::BinaryMean { .. } => return None,
+                Quantizer::Pact { .. }
+                | Quantizer::BinaryMean { .. }
+                | Quantizer::DorefaWeight { .. } => return None,
             };
             (param.role == Role::Table).then(|| Self {
                 table: table.into(),
@@ -95,17 +97,22 @@ mod tests {
 
     #[test]
     fn table_entries_come_back_to_where_they_have_a_gradient_and_keep_their_codes() {
-        for quantizer in ["lsq", "mid-tread-half"] {
+        for (quantizer, max) in [
+            ("lsq", 2.0),
+            ("mid-tread-half", 2.0),
+            ("dorefa", 1.0),
+            ("pact", 2.0),
+        ] {
             let mut recipe = Recipe::default();
             recipe
                 .set(&format!("activation-quantizer={quantizer}"))
                 .unwrap();
             let graph = recipe.network(&test::images(20)).unwrap();
             let mut network = Network::new(&graph, &Device::flex()).unwrap();
-            let step = 2.0 / 3.0;
+            let step = max / 3.0;
             let mut entries = network.parameters().values("input.table").unwrap();
-            entries[..4].copy_from_slice(&[-7.0, 0.0, 1.0, 7.0]);
-            let expected = [step / 64.0, step / 64.0, 1.0, 2.0 - step / 64.0];
+            entries[..4].copy_from_slice(&[-7.0, 0.0, 0.5, 7.0]);
+            let expected = [step / 64.0, step / 64.0, 0.5, max - step / 64.0];
             network
                 .parameters_mut()
                 .set("input.table", entries.clone())

@@ -16,7 +16,10 @@ pub use choices::{
     ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Schedule,
 };
 pub use keys::{KEYS, Key};
-pub use subbyte_graph::{TableInit, networks::BinaryScale};
+pub use subbyte_graph::{
+    TableInit,
+    networks::{BinaryScale, WeightQuantizer},
+};
 
 use crate::TrainError;
 
@@ -43,7 +46,9 @@ pub struct Recipe {
     /// What turns pixels into codes in front of a first layer that is like the body; `None` stands for [`Input::Table`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
-    /// How 1-bit weights are scaled; wider ones have a learned step.
+    /// Quantizer of weights of 2 bits and more.
+    pub weight_quantizer: WeightQuantizer,
+    /// How 1-bit weights are scaled.
     pub binary_scale: BinaryScale,
     /// Quantizer of activations.
     pub activation_quantizer: ActivationQuantizer,
@@ -78,7 +83,7 @@ pub struct Recipe {
     pub step_factor: f64,
     /// Epochs in which the learning rate rises linearly from near zero.
     pub warm_up_epochs: f64,
-    /// L2 weight decay of the weights of convolutions and linear layers; no other parameter decays.
+    /// L2 weight decay of the weights of convolutions and linear layers and of PACT's clip values; no other parameter decays.
     pub weight_decay: f64,
     /// Share of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
@@ -111,6 +116,8 @@ pub struct AugmentRecipe {
     pub pad: usize,
     /// Random horizontal mirror images.
     pub flip: bool,
+    /// Side in pixels of a square at random that is painted over with the value 128; 0 for none.
+    pub cutout: usize,
 }
 
 /// `[table]`: the pixel table, or the fixed encoder in its place.
@@ -146,6 +153,7 @@ impl Default for Recipe {
             first: End::Body,
             last: End::Body,
             input: None,
+            weight_quantizer: WeightQuantizer::Lsq,
             binary_scale: BinaryScale::Channel,
             activation_quantizer: ActivationQuantizer::Lsq,
             from: None,

@@ -1,4 +1,6 @@
-use super::{ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule};
+use super::{
+    ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule, WeightQuantizer,
+};
 use crate::TrainError;
 use subbyte_graph::TABLE_ROWS;
 
@@ -45,8 +47,14 @@ impl Recipe {
                 self.residual_bits
             ));
         }
-        if self.bits == Bits::Float && self.activation_quantizer != ActivationQuantizer::Lsq {
-            problems.push("`activation-quantizer` is set but `bits` is float".into());
+        if self.bits == Bits::Float {
+            let activations = self.activation_quantizer != ActivationQuantizer::Lsq;
+            let weights = self.weight_quantizer != WeightQuantizer::Lsq;
+            for (key, set) in [("activation", activations), ("weight", weights)] {
+                if set {
+                    problems.push(format!("`{key}-quantizer` is set but `bits` is float"));
+                }
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 mod file;
 mod names;
 
-use subbyte_graph::{Graph, Op, Quantizer, Role, Storage};
+use subbyte_graph::{Graph, Op, Role, Storage};
 
 pub(crate) use file::{Tensors, read};
 
@@ -11,14 +11,16 @@ use crate::{Taken, recipe::FromScales};
 
 /// Replaces the parameters of `graph` by those of `theirs` that have the same name and shape.
 ///
-/// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured".
+/// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured". Clip values count as
+/// scales here.
 pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromScales) -> Taken {
     let mut taken = Taken::default();
     for (name, param) in &mut graph.params {
         if param.role == Role::Constant {
             continue;
         }
-        let wanted = param.role != Role::Scale || scales == FromScales::Keep;
+        let scale = matches!(param.role, Role::Scale | Role::Clip);
+        let wanted = !scale || scales == FromScales::Keep;
         match theirs.get(name) {
             Some((shape, numbers)) if wanted && *shape == param.shape => {
                 param.storage = Storage::F32(numbers.clone());
@@ -39,7 +41,7 @@ pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromS
 fn scales_to_measure(graph: &Graph, missing: &[String]) -> Vec<String> {
     let missing = |name: &str| missing.iter().any(|m| m == name);
     let scale_of = |node: &subbyte_graph::Node| {
-        let (Op::Quantize(Quantizer::Lsq { .. }), [x, scale]) = (&node.op, &node.inputs[..]) else {
+        let (Op::Quantize(_), [x, scale]) = (&node.op, &node.inputs[..]) else {
             return None;
         };
         let (values, _) = graph.param_of(*x)?;
