@@ -1,6 +1,9 @@
 use crate::{Geometry, random::Random};
 
-/// Random changes of training images that leave pixels as they are: crops and mirror images.
+/// Value of the pixels that cutout removes, in the middle of their range, as in the paper, where images have mean 0.
+const CUT: u8 = 128;
+
+/// Random changes of training images: crops and mirror images, which leave pixels as they are, and cutout.
 ///
 /// What happens to an image is a function of (seed, epoch, index of the image) and of nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,6 +12,9 @@ pub struct Augment {
     pub pad: usize,
     /// Whether to mirror left and right half of the time.
     pub flip: bool,
+    /// Side in pixels of a square that is painted over with the value 128 (cutout; DeVries and Taylor, 2017); 0 for none. Its centre
+    /// is any pixel of the image, so that part of it may lie outside.
+    pub cutout: usize,
 }
 
 impl Augment {
@@ -24,10 +30,12 @@ impl Augment {
         let down = random.below(2 * self.pad + 1);
         let right = random.below(2 * self.pad + 1);
         let mirrored = random.below(2) == 1 && self.flip;
+        let centre = (random.below(geometry.height), random.below(geometry.width));
         crop(geometry, self.pad, (down, right), image, out);
         if mirrored {
             mirror(geometry, out);
         }
+        cut(geometry, self.cutout, centre, out);
     }
 }
 
@@ -69,6 +77,21 @@ fn mirror(geometry: Geometry, image: &mut [u8]) {
             1 => row.reverse(),
             _ => row.as_chunks_mut::<3>().0.reverse(),
         }
+    }
+}
+
+/// Paints a square of `side` pixels around `centre` (row, column), as far as it lies in the image. Of an even side, the centre is the
+/// first pixel behind the middle.
+fn cut(geometry: Geometry, side: usize, centre: (usize, usize), image: &mut [u8]) {
+    let covered = |at: usize, size: usize| {
+        let start = at.saturating_sub(side / 2);
+        start..(at + side - side / 2).min(size)
+    };
+    let columns = covered(centre.1, geometry.width);
+    let row = geometry.width * geometry.colours;
+    for y in covered(centre.0, geometry.height) {
+        let start = y * row + columns.start * geometry.colours;
+        image[start..start + columns.len() * geometry.colours].fill(CUT);
     }
 }
 
@@ -125,6 +148,25 @@ mod tests {
             }
             prop_assert_eq!(out, naive(geometry, pad, at, flip, &image));
         }
+
+        #[test]
+        fn cutout_paints_the_pixels_that_lie_in_its_square_and_no_others(
+            height in 1usize..9, width in 1usize..9, grey: bool, side in 0usize..9, row in 0usize..8, column in 0usize..8,
+        ) {
+            let geometry = Geometry { height, width, colours: if grey { 1 } else { 3 } };
+            let centre = (row.min(height - 1), column.min(width - 1));
+            let mut image = vec![1; geometry.bytes()];
+            cut(geometry, side, centre, &mut image);
+            for (i, &value) in image.iter().enumerate() {
+                let pixel = i / geometry.colours;
+                // Twice the distance from the square's middle, which lies between pixels for even sides.
+                let far = |at: usize, middle: usize| {
+                    (2 * at as i64 + 1 - 2 * middle as i64 - (side % 2) as i64).unsigned_abs()
+                };
+                let inside = far(pixel / width, centre.0) < side as u64 && far(pixel % width, centre.1) < side as u64;
+                prop_assert_eq!(value, if inside { CUT } else { 1 });
+            }
+        }
     }
 
     #[test]
@@ -139,7 +181,12 @@ mod tests {
         for index in 0..400 {
             let mut out = vec![0; 9];
             let mut random = Random::new(Purpose::Augment, 0, 0, index);
-            Augment { pad: 1, flip: true }.apply(geometry, &image, &mut out, &mut random);
+            let augment = Augment {
+                pad: 1,
+                flip: true,
+                cutout: 0,
+            };
+            augment.apply(geometry, &image, &mut out, &mut random);
             seen.insert(out);
         }
         // 9 windows, each as it is and mirrored; none of them coincide for this image.

@@ -55,10 +55,9 @@ impl Loader {
     /// Makes batches of `data`.
     ///
     /// # Errors
-    /// If a batch has no images, an epoch has no batches, or the padding is wider than the images.
+    /// If a batch has no images, an epoch has no batches, or padding or cutout is wider than the images.
     pub fn new(data: Arc<Dataset>, options: LoaderOptions) -> Result<Self, Error> {
         let geometry = data.geometry();
-        let pad = options.augment.pad;
         if options.batch == 0 {
             return Err(ErrorKind::Argument("a batch needs at least one image".into()).into());
         }
@@ -70,11 +69,14 @@ impl Loader {
             ))
             .into());
         }
-        if pad > geometry.height.min(geometry.width) {
-            return Err(ErrorKind::Argument(format!(
-                "padding of {pad} pixels is wider than the images ({geometry})"
-            ))
-            .into());
+        let Augment { pad, cutout, .. } = options.augment;
+        for (what, pixels) in [("padding", pad), ("cutout", cutout)] {
+            if pixels > geometry.height.min(geometry.width) {
+                return Err(ErrorKind::Argument(format!(
+                    "{what} of {pixels} pixels is wider than the images ({geometry})"
+                ))
+                .into());
+            }
         }
         Ok(Self { data, options })
     }

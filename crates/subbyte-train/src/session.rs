@@ -69,6 +69,7 @@ impl<'a> Session<'a> {
         let augment = Augment {
             pad: recipe.augment.pad,
             flip: recipe.augment.flip,
+            cutout: recipe.augment.cutout,
         };
         Ok(Self {
             recipe,
@@ -146,7 +147,7 @@ impl<'a> Session<'a> {
                 };
                 let new = optimizer.step(&info.name, info.role, rate, old.clone(), gradient);
                 match info.role {
-                    Role::Scale => positive(old, new),
+                    Role::Scale | Role::Clip => positive(old, new),
                     _ => new,
                 }
             });
