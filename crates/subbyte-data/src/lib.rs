@@ -28,6 +28,7 @@ pub use builtin::fashion_mnist_subset;
 pub use dataset::{Dataset, Split};
 pub use decode::read_image;
 pub use error::{Error, ErrorKind};
+pub use fingerprint::fingerprint;
 pub use geometry::Geometry;
 pub use loader::{Batch, Batches, Loader, LoaderOptions};
 pub use read::folder::{LabelledFiles, image_files};

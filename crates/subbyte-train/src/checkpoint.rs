@@ -12,6 +12,7 @@ use crate::{Epoch, TrainError, optimizer::OptimizerState, recipe::Recipe};
 /// Names of the texts in the file.
 const RECIPE: &str = "recipe";
 const DATA: &str = "data";
+const TEACHER: &str = "teacher";
 const HISTORY: &str = "history";
 const COUNTERS: &str = "optimizer";
 /// In front of the names of optimizer tensors.
@@ -28,6 +29,8 @@ pub struct Checkpoint {
     pub recipe: Recipe,
     /// Fingerprint of the training images.
     pub data: String,
+    /// Fingerprint of the teacher's file, where there was one.
+    pub teacher: Option<String>,
     /// The epochs so far.
     pub history: Vec<Epoch>,
     /// What the optimizer remembers; empty in a finished network.
@@ -44,6 +47,9 @@ impl Checkpoint {
         ]);
         if !self.optimizer.counters.is_empty() {
             text.insert(COUNTERS.to_owned(), json(&self.optimizer.counters));
+        }
+        if let Some(teacher) = &self.teacher {
+            text.insert(TEACHER.to_owned(), teacher.clone());
         }
         let tensors = self.optimizer.tensors.iter();
         let tensors = tensors.map(|(name, values)| {
@@ -84,6 +90,7 @@ impl Checkpoint {
         };
         let (recipe, data, history) = (text(RECIPE)?, text(DATA)?, text(HISTORY)?);
         let parse = |name: &str, e: serde_json::Error| damaged(format!("its {name}: {e}"));
+        let teacher = text(TEACHER).ok();
         let counters = match text(COUNTERS) {
             Ok(counters) => serde_json::from_str(&counters).map_err(|e| parse(COUNTERS, e))?,
             Err(_) => BTreeMap::new(),
@@ -99,6 +106,7 @@ impl Checkpoint {
             graph,
             recipe: Recipe::parse(&recipe).map_err(|e| damaged(format!("its recipe: {e}")))?,
             data,
+            teacher,
             history: serde_json::from_str(&history).map_err(|e| parse(HISTORY, e))?,
             optimizer: OptimizerState {
                 tensors: tensors.collect(),

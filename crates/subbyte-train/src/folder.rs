@@ -180,6 +180,7 @@ mod tests {
             graph: crate::test::network(),
             recipe: recipe.clone(),
             data: "data".into(),
+            teacher: None,
             history: Vec::new(),
             optimizer: Default::default(),
         };

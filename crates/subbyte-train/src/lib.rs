@@ -26,6 +26,7 @@ mod schedule;
 mod session;
 mod start;
 pub mod sweep;
+mod teacher;
 #[cfg(test)]
 mod test;
 

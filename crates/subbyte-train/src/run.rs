@@ -158,6 +158,14 @@ impl Run {
     ) -> Result<(Session<'_>, Option<Taken>), TrainError> {
         if let Some(checkpoint) = checkpoint {
             let session = Session::resume(&self.recipe, &checkpoint, &self.training)?;
+            let [mine, theirs] = [session.teacher(), checkpoint.teacher.as_deref()]
+                .map(|teacher| teacher.unwrap_or("none"));
+            if mine != theirs {
+                return Err(TrainError::OtherRun {
+                    path: self.folder.checkpoint(),
+                    differences: vec![format!("teacher's file: {mine} here, {theirs} there")],
+                });
+            }
             return Ok((session, None));
         }
         let mut graph = self.recipe.network(&self.training)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use subbyte_data::{Augment, Batch, Dataset, Geometry, Loader, LoaderOptions};
-use subbyte_exec::{Mode, Network, ops};
+use subbyte_exec::{Images, Mode, Network, ops};
 use subbyte_graph::{Graph, Role};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     optimizer::Optimizer,
     progress::Progress,
     recipe::Recipe,
+    teacher::Teacher,
 };
 
 /// Share of a batch's statistics in the running statistics of a batch norm.
@@ -27,6 +28,7 @@ pub(crate) struct Session<'a> {
     network: Network,
     optimizer: Optimizer,
     ranges: Vec<TableRange>,
+    teacher: Option<Teacher>,
 }
 
 /// A step whose loss is not finite.
@@ -78,12 +80,18 @@ impl<'a> Session<'a> {
             network: Network::new(graph, &Device::flex().autodiff())?,
             optimizer: Optimizer::new(recipe),
             ranges: TableRange::all(graph),
+            teacher: Teacher::of(recipe, data)?,
         })
     }
 
     /// The network of now.
     pub(crate) fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Fingerprint of the teacher.
+    pub(crate) fn teacher(&self) -> Option<&str> {
+        self.teacher.as_ref().map(|t| t.fingerprint.as_str())
     }
 
     /// Steps of an epoch.
@@ -107,6 +115,7 @@ impl<'a> Session<'a> {
             graph: self.network.to_graph(),
             recipe: self.recipe.clone(),
             data: data.to_owned(),
+            teacher: self.teacher().map(str::to_owned),
             history: history.to_vec(),
             optimizer: self.optimizer.state(),
         }
@@ -128,7 +137,8 @@ impl<'a> Session<'a> {
         let mut forward = self.network.forward(&images, Mode::Train)?;
         let logits = forward.outputs.swap_remove(0);
         let smoothing = self.recipe.label_smoothing as f32;
-        let loss = self.penalised(ops::cross_entropy(logits.clone(), &labels, smoothing));
+        let loss = ops::cross_entropy(logits.clone(), &labels, smoothing);
+        let loss = self.penalised(self.taught(loss, &logits, &images)?);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if !value.is_finite() {
             return Ok(Err(Divergence { loss: value }));
@@ -157,6 +167,22 @@ impl<'a> Session<'a> {
         self.network
             .update_statistics(&forward.statistics, STATISTICS_MOMENTUM);
         Ok(Ok(()))
+    }
+
+    /// The recipe's mixture of `loss` and the distance from the teacher's shares of the classes.
+    fn taught(
+        &self,
+        loss: Tensor<1>,
+        logits: &Tensor<4>,
+        images: &Images,
+    ) -> Result<Tensor<1>, TrainError> {
+        let Some(teacher) = &self.teacher else {
+            return Ok(loss);
+        };
+        let temperature = self.recipe.teacher_temperature as f32;
+        let distance = ops::distillation(logits.clone(), teacher.logits(images)?, temperature);
+        let weight = self.recipe.teacher_weight;
+        Ok(loss * (1.0 - weight) + distance * weight)
     }
 
     /// `loss + smoothness * Σ |T[v + 1] - T[v]|²` over all learned tables (methods.md 1.9).

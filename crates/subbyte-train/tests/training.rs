@@ -282,3 +282,71 @@ fn a_start_of_another_kind_is_refused() {
         .unwrap_err();
     assert!(error.to_string().contains("start.sbg"), "{error}");
 }
+
+/// Trains a float network as a teacher; returns its file as a setting.
+fn teacher(folder: &std::path::Path) -> String {
+    let float = folder.join("teacher");
+    train(recipe(&["bits=float"]), &float, false).unwrap();
+    format!("teacher={}", RunFolder::new(&float).finished().display())
+}
+
+#[test]
+fn a_teacher_without_labels_teaches_what_it_knows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let teacher = teacher(temporary.path());
+    let loss = |settings: &[&str], folder: &str| {
+        let folder = temporary.path().join(folder);
+        let settings = [&[&teacher, "epochs=3"][..], settings].concat();
+        let Outcome::Finished(done) = train(recipe(&settings), &folder, false).unwrap() else {
+            panic!("stopped");
+        };
+        done.history.clone()
+    };
+    // Labels have no part in this loss, yet the predictions come to agree with them.
+    let taught = loss(&["teacher-weight=1"], "taught");
+    assert!(taught[2].loss < taught[0].loss, "{taught:?}");
+    assert!(taught[2].accuracy > 0.2, "{taught:?}");
+    // A teacher without weight changes nothing but the recipe.
+    let alone = loss(&["teacher-weight=0"], "alone");
+    let folder = temporary.path().join("none");
+    let Outcome::Finished(none) = train(recipe(&["epochs=3"]), &folder, false).unwrap() else {
+        panic!("stopped");
+    };
+    assert_eq!(alone[2].accuracy, none.history[2].accuracy);
+}
+
+#[test]
+fn a_teacher_for_other_images_or_classes_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("teacher.sbg");
+    let setting = format!("teacher={}", path.display());
+    let refusal = |height: usize, classes: usize| {
+        let config = subbyte_graph::networks::NetworkConfig {
+            colours: 1,
+            height,
+            width: 28,
+            classes,
+            bits: None,
+            ..Default::default()
+        };
+        let graph = subbyte_graph::networks::build("small", &config).unwrap();
+        sbg::save(&path, &graph, &Default::default()).unwrap();
+        let folder = temporary.path().join("run");
+        let error = train(recipe(&[&setting]), &folder, false).unwrap_err();
+        assert!(!folder.exists());
+        error.to_string()
+    };
+    let message = refusal(32, 10);
+    assert!(
+        message.contains("28x32") && message.contains("28x28"),
+        "{message}"
+    );
+    let message = refusal(28, 7);
+    assert!(
+        message.contains("7 classes") && message.contains("10"),
+        "{message}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let error = train(recipe(&[&setting]), temporary.path(), false).unwrap_err();
+    assert!(error.to_string().contains("teacher.sbg"), "{error}");
+}

@@ -60,6 +60,13 @@ pub struct Recipe {
     pub from_scales: FromScales,
     /// Mean and deviation of pixels for a float first layer.
     pub normalize: Normalize,
+    /// A trained `.sbg` for the same images and classes, whose logits the network learns from beside the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// Share of the teacher in the loss, the rest being that of the labels.
+    pub teacher_weight: f64,
+    /// Temperature at which teacher and network are compared.
+    pub teacher_temperature: f64,
 
     /// Passes over the training images; 0 leaves a network as it comes from `from`.
     pub epochs: usize,
@@ -159,6 +166,9 @@ impl Default for Recipe {
             from: None,
             from_scales: FromScales::Keep,
             normalize: Normalize::Data,
+            teacher: None,
+            teacher_weight: 0.5,
+            teacher_temperature: 4.0,
             epochs: 10,
             batch_size: 128,
             seed: 1,
@@ -225,8 +235,8 @@ impl Recipe {
             let path = folder.join(path);
             std::path::absolute(&path).map_err(|e| TrainError::io("find", &path, e))
         };
-        if let Some(from) = &mut self.from {
-            *from = absolute(from)?;
+        for path in [&mut self.from, &mut self.teacher].into_iter().flatten() {
+            *path = absolute(path)?;
         }
         if self.data.path != BUILT_IN {
             self.data.path = absolute(self.data.path.as_ref())?.display().to_string();

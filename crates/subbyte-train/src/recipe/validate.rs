@@ -133,6 +133,14 @@ impl Recipe {
             "`label-smoothing` must be from 0 to below 1",
         );
         require(
+            (0.0..=1.0).contains(&self.teacher_weight),
+            "`teacher-weight` must be from 0 to 1",
+        );
+        require(
+            self.teacher_temperature.is_finite() && self.teacher_temperature > 0.0,
+            "`teacher-temperature` must be above 0",
+        );
+        require(
             (0.0..1.0).contains(&self.data.validation),
             "`data.validation` must be from 0 to below 1",
         );
