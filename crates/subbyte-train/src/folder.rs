@@ -8,7 +8,8 @@ use subbyte_graph::replace_file;
 use crate::{Checkpoint, TrainError, recipe::Recipe};
 
 /// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end, and, if the
-/// command line measured it, `final.sbm` where it has an integer model and `result.json`.
+/// command line measured it, `final.sbm` where it has an integer model and `result.json`; and an
+/// event file for TensorBoard where one was asked for.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -28,6 +29,11 @@ impl RunFolder {
     /// The log.
     pub fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
+    }
+
+    /// The event file for TensorBoard, which knows such files by the word `tfevents`.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("events.out.tfevents.subbyte")
     }
 
     /// State after the last whole epoch.
@@ -94,6 +100,7 @@ impl RunFolder {
             self.finished(),
             self.checkpoint(),
             self.log(),
+            self.tensorboard(),
             self.recipe(),
         ]
     }

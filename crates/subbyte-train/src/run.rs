@@ -4,13 +4,14 @@ use subbyte_data::Dataset;
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, Taken, TrainError,
-    evaluate_float,
+    Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, TableUse, Taken,
+    TrainError, evaluate_float,
     log::{Header, Log, Record},
     progress::Progress,
     recipe::Recipe,
     session::Session,
     start,
+    tensorboard::Board,
 };
 
 /// A training run: recipe, images and the folder where it is kept.
@@ -25,6 +26,7 @@ pub struct Run {
     data: String,
     folder: RunFolder,
     force: bool,
+    tensorboard: bool,
 }
 
 /// How a run ended.
@@ -78,12 +80,19 @@ impl Run {
             data: fingerprint,
             folder: RunFolder::new(folder),
             force: false,
+            tensorboard: false,
         })
     }
 
     /// Lets [`Run::train`] remove another run from the folder.
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
+        self
+    }
+
+    /// Writes an event file for TensorBoard beside the log. A run that is resumed goes on with one that is there.
+    pub fn tensorboard(mut self, tensorboard: bool) -> Self {
+        self.tensorboard = tensorboard;
         self
     }
 
@@ -128,6 +137,11 @@ impl Run {
     ) -> Result<Checkpoint, End> {
         let start = self.start(session.network().graph(), history.len(), taken);
         let mut log = Log::open(&self.folder.log(), self.header(&start), history)?;
+        let path = self.folder.tensorboard();
+        let mut board = match self.tensorboard || path.exists() {
+            true => Some(Board::open(&path, history)?),
+            false => None,
+        };
         tell(observer, &Event::Started(&start))?;
         while history.len() < self.recipe.epochs {
             let epoch = self.epoch(&mut session, history.len(), observer)?;
@@ -138,12 +152,16 @@ impl Run {
                 return Err(error.into());
             }
             log.append(&Record::Epoch(epoch.clone()))?;
+            if let Some(board) = &mut board {
+                board.append(&epoch)?;
+            }
             tell(observer, &Event::EpochEnd(&epoch))?;
             tell(observer, &Event::Checkpoint { path: &path })?;
         }
         let finished = self.finish(&mut session, history, observer)?;
         log.append(&Record::Finished {
             seconds: history.iter().map(|epoch| epoch.seconds).sum(),
+            table: TableUse::of(&finished.graph, &self.training),
         })?;
         let path = self.folder.finished();
         // Nothing is left that could be stopped.

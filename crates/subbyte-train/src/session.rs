@@ -1,6 +1,6 @@
 //! A network in training: one optimizer step, one epoch, one measurement.
 
-use std::sync::Arc;
+use std::{f64::consts::PI, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 use subbyte_data::{Augment, Batch, Dataset, Geometry, Loader, LoaderOptions};
@@ -9,6 +9,7 @@ use subbyte_graph::{Graph, Role};
 
 use crate::{
     Checkpoint, Epoch, TrainError,
+    dampening::Dampened,
     evaluate::{images, numbers},
     limits::{TableRange, positive},
     optimizer::Optimizer,
@@ -28,6 +29,7 @@ pub(crate) struct Session<'a> {
     network: Network,
     optimizer: Optimizer,
     ranges: Vec<TableRange>,
+    dampened: Vec<Dampened>,
     teacher: Option<Teacher>,
 }
 
@@ -73,13 +75,16 @@ impl<'a> Session<'a> {
             flip: recipe.augment.flip,
             cutout: recipe.augment.cutout,
         };
+        let mut network = Network::new(graph, &Device::flex().autodiff())?;
+        network.equalise_tables(recipe.table.equalise);
         Ok(Self {
             recipe,
             geometry: data.geometry(),
             loader: Loader::new(data.clone(), options(recipe, augment))?,
-            network: Network::new(graph, &Device::flex().autodiff())?,
+            network,
             optimizer: Optimizer::new(recipe),
             ranges: TableRange::all(graph),
+            dampened: Dampened::all(graph),
             teacher: Teacher::of(recipe, data)?,
         })
     }
@@ -138,7 +143,7 @@ impl<'a> Session<'a> {
         let logits = forward.outputs.swap_remove(0);
         let smoothing = self.recipe.label_smoothing as f32;
         let loss = ops::cross_entropy(logits.clone(), &labels, smoothing);
-        let loss = self.penalised(self.taught(loss, &logits, &images)?);
+        let loss = self.penalised(self.taught(loss, &logits, &images)?, step);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if !value.is_finite() {
             return Ok(Err(Divergence { loss: value }));
@@ -146,14 +151,17 @@ impl<'a> Session<'a> {
         progress.add(value, &numbers(logits), &batch.labels);
 
         let mut gradients = loss.backward();
-        let (optimizer, table_factor) =
-            (&mut self.optimizer, self.recipe.table.learning_rate_factor);
+        let (recipe, optimizer) = (self.recipe, &mut self.optimizer);
         self.network
             .parameters_mut()
             .update(&mut gradients, |info, old, gradient| {
                 let rate = match info.role {
-                    Role::Table => learning_rate * table_factor,
+                    Role::Table => learning_rate * recipe.table.learning_rate_factor,
                     _ => learning_rate,
+                };
+                let gradient = match info.role {
+                    Role::Scale => gradient * recipe.step_gradient_scale,
+                    _ => gradient,
                 };
                 let new = optimizer.step(&info.name, info.role, rate, old.clone(), gradient);
                 match info.role {
@@ -185,8 +193,19 @@ impl<'a> Session<'a> {
         Ok(loss * (1.0 - weight) + distance * weight)
     }
 
-    /// `loss + smoothness * Σ |T[v + 1] - T[v]|²` over all learned tables (methods.md 1.9).
-    fn penalised(&self, mut loss: Tensor<1>) -> Tensor<1> {
+    /// The loss of step `step` of the run with the recipe's penalties: `smoothness * Σ |T[v + 1] - T[v]|²` over all learned tables
+    /// (methods.md 1.9), and the dampening of all weights, which rises along half a cosine (methods.md 2.8).
+    fn penalised(&self, mut loss: Tensor<1>, step: usize) -> Tensor<1> {
+        if self.recipe.dampening > 0.0 {
+            let share = step as f64 / (self.recipe.epochs * self.steps()) as f64;
+            let factor = self.recipe.dampening * (1.0 - (PI * share).cos()) / 2.0;
+            for dampened in &self.dampened {
+                loss = loss
+                    + dampened
+                        .penalty(self.network.parameters())
+                        .mul_scalar(factor);
+            }
+        }
         let smoothness = self.recipe.table.smoothness;
         if smoothness == 0.0 {
             return loss;

@@ -43,6 +43,11 @@ fn two_interruptions_change_no_bit() {
             "activation-quantizer=pact",
         ],
         &[
+            "dampening=0.1",
+            "step-gradient-scale=0.5",
+            "table.equalise=true",
+        ],
+        &[
             "optimizer=adam",
             "learning-rate=0.002",
             "table.learning-rate-factor=3",

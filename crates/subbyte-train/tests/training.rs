@@ -184,7 +184,7 @@ fn the_log_tells_the_run_and_every_epoch() {
         Record::Run(header),
         Record::Epoch(first),
         Record::Epoch(second),
-        Record::Finished { seconds },
+        Record::Finished { seconds, table },
     ] = &records[..]
     else {
         panic!("{records:?}");
@@ -197,6 +197,9 @@ fn the_log_tells_the_run_and_every_epoch() {
     );
     assert_eq!((first.epoch, second.epoch), (1, 2));
     assert_eq!(*seconds, first.seconds + second.seconds);
+    let table = table.expect("a learned table");
+    assert_eq!(table.rows, 256);
+    assert!((2..=256).contains(&table.distinct), "{table:?}");
     let last_step = 2 * 8 - 1;
     assert_eq!(second.learning_rate, recipe.learning_rate_at(last_step, 8));
 }
@@ -349,4 +352,45 @@ fn a_teacher_for_other_images_or_classes_is_refused() {
     std::fs::remove_file(&path).unwrap();
     let error = train(recipe(&[&setting]), temporary.path(), false).unwrap_err();
     assert!(error.to_string().contains("teacher.sbg"), "{error}");
+}
+
+#[test]
+fn dampening_brings_weights_nearer_to_their_codes() {
+    let temporary = tempfile::tempdir().unwrap();
+    let distance = |dampening: &str| {
+        let folder = temporary.path().join(dampening);
+        let setting = format!("dampening={dampening}");
+        let Outcome::Finished(done) = train(recipe(&[&setting]), &folder, false).unwrap() else {
+            panic!("stopped");
+        };
+        let value = |name: &str| done.graph.params[name].to_vec();
+        let step = value("conv2.weight.scale")[0];
+        let ratios = value("conv2.weight").into_iter().map(|w| w / step);
+        let inside = ratios.filter(|r| (-2.0..=1.0).contains(r));
+        let distances: Vec<f32> = inside.map(|r| (r - r.round()).abs()).collect();
+        distances.iter().sum::<f32>() / distances.len() as f32
+    };
+    let (free, dampened) = (distance("0"), distance("1"));
+    assert!(dampened < 0.7 * free, "{free} and {dampened}");
+}
+
+#[test]
+fn an_event_file_is_written_when_asked_and_goes_on_with_its_run() {
+    let temporary = tempfile::tempdir().unwrap();
+    let watch = |folder: &str, ask: bool, resume: bool, until: usize| {
+        let folder = temporary.path().join(folder);
+        let run = run(recipe(&["epochs=2"]), &folder).tensorboard(ask);
+        let mut observer = |event: &Event<'_>| match event {
+            Event::Checkpoint { .. } if until == 1 => Control::Stop,
+            _ => Control::Continue,
+        };
+        run.train(&mut observer, resume).unwrap();
+        let file = RunFolder::new(folder).tensorboard();
+        std::fs::metadata(file).ok().map(|file| file.len())
+    };
+    assert_eq!(watch("none", false, false, 2), None);
+    let whole = watch("whole", true, false, 2);
+    let half = watch("parts", true, false, 1);
+    assert!(half.is_some() && half < whole);
+    assert_eq!(watch("parts", false, true, 2), whole);
 }

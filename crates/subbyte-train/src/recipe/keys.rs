@@ -44,6 +44,8 @@ keys! {
     "step-factor": "a number",
     "warm-up-epochs": "a number of epochs",
     "weight-decay": "a number",
+    "step-gradient-scale": "a number",
+    "dampening": "a number",
     "label-smoothing": "a number",
     "reestimation-images": "a whole number of images",
     "data.path": "\"builtin\" or the path of a data set",
@@ -58,6 +60,7 @@ keys! {
     "table.init": "\"uniform\", \"thermometer\", \"generalised-thermometer\", \"linear\" or \"bit-planes\"",
     "table.smoothness": "a number",
     "table.learning-rate-factor": "a number",
+    "table.equalise": "true or false",
 }
 
 /// The key called `name`; otherwise a message with the nearest one.

@@ -92,6 +92,10 @@ pub struct Recipe {
     pub warm_up_epochs: f64,
     /// L2 weight decay of the weights of convolutions and linear layers and of PACT's clip values; no other parameter decays.
     pub weight_decay: f64,
+    /// Factor on the gradient of learned steps.
+    pub step_gradient_scale: f64,
+    /// Factor, reached at the end, of the penalty on the squared distances of weights with learned steps from their codes' values.
+    pub dampening: f64,
     /// Share of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
     /// Training images over which batch-norm statistics are measured anew at the end; 0 keeps the running ones.
@@ -146,6 +150,8 @@ pub struct TableRecipe {
     pub smoothness: f64,
     /// Factor on the learning rate of a learned table.
     pub learning_rate_factor: f64,
+    /// Whether the gradient of a row is divided by the square root of how many pixels of the batch read it (methods.md 1.8).
+    pub equalise: bool,
 }
 
 impl Default for Recipe {
@@ -181,6 +187,8 @@ impl Default for Recipe {
             step_factor: 0.1,
             warm_up_epochs: 0.0,
             weight_decay: 1e-4,
+            step_gradient_scale: 1.0,
+            dampening: 0.0,
             label_smoothing: 0.0,
             reestimation_images: 2048,
             data: DataRecipe::default(),
@@ -209,6 +217,7 @@ impl Default for TableRecipe {
             init: TableInit::GeneralisedThermometer,
             smoothness: 0.0,
             learning_rate_factor: 1.0,
+            equalise: false,
         }
     }
 }

@@ -103,6 +103,9 @@ fn all_impossible_combinations_are_listed_at_once() {
     let recipe = Recipe {
         bits: Bits::try_from("w9a2".to_owned()).unwrap(),
         residual_bits: 0,
+        weight_quantizer: WeightQuantizer::Dorefa,
+        dampening: 0.1,
+        teacher_weight: 2.0,
         batch_size: 1,
         steps_at: vec![3],
         learning_rate: f64::NAN,
@@ -113,6 +116,8 @@ fn all_impossible_combinations_are_listed_at_once() {
     for key in [
         "`bits`",
         "`residual-bits`",
+        "`dampening`",
+        "`teacher-weight`",
         "`batch-size`",
         "`steps-at`",
         "`learning-rate`",

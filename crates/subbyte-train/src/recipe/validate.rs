@@ -56,13 +56,27 @@ impl Recipe {
                 }
             }
         }
+        let learned_steps = matches!(self.bits, Bits::Low(bits) if bits.weights > 1)
+            && self.weight_quantizer == WeightQuantizer::Lsq;
+        if self.dampening > 0.0 && !learned_steps {
+            problems.push(
+                "`dampening` is set, but no weights have a learned step: it needs 2 bits and `weight-quantizer = \"lsq\"`".into(),
+            );
+        }
     }
 
     fn check_table(&self, problems: &mut Vec<String>) {
         let coded = self.first == End::Body && self.bits != Bits::Float;
         let learned = coded && self.input() == Input::Table;
-        if self.table.smoothness != 0.0 && !learned {
-            problems.push("`table.smoothness` is set, but the table is not learned".into());
+        for (key, set) in [
+            ("smoothness", self.table.smoothness != 0.0),
+            ("equalise", self.table.equalise),
+        ] {
+            if set && !learned {
+                problems.push(format!(
+                    "`table.{key}` is set, but the table is not learned"
+                ));
+            }
         }
         if !(1..=256).contains(&self.table.depth) {
             problems.push(format!(
@@ -127,6 +141,14 @@ impl Recipe {
         require(
             (0.0..1.0).contains(&self.weight_decay),
             "`weight-decay` must be from 0 to below 1",
+        );
+        require(
+            self.step_gradient_scale.is_finite() && self.step_gradient_scale >= 0.0,
+            "`step-gradient-scale` must be at least 0",
+        );
+        require(
+            self.dampening.is_finite() && self.dampening >= 0.0,
+            "`dampening` must be at least 0",
         );
         require(
             (0.0..1.0).contains(&self.label_smoothing),
