@@ -226,7 +226,11 @@ impl<'a> Run<'a> {
         };
         let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<f32>>();
         let units = match (quantizer, node.inputs.get(1), weight) {
-            (_, Some(&scale), _) => numbers(self.parameter(scale)),
+            (_, Some(&parameter), _) => {
+                let parameters = numbers(self.parameter(parameter)).into_iter();
+                let unit = |p| quantizer.grid(p).scale() as f32;
+                parameters.map(unit).collect()
+            }
             // Every weight is the mean of the magnitudes or its negative.
             (Quantizer::BinaryMean { .. }, _, Some(weight)) => {
                 let [outputs, ..] = weight.dims();
