@@ -189,6 +189,7 @@ mod tests {
             data: "data".into(),
             teacher: None,
             history: Vec::new(),
+            table: None,
             optimizer: Default::default(),
         };
         checkpoint.save(&folder.checkpoint()).unwrap();

@@ -161,7 +161,7 @@ impl Run {
         let finished = self.finish(&mut session, history, observer)?;
         log.append(&Record::Finished {
             seconds: history.iter().map(|epoch| epoch.seconds).sum(),
-            table: TableUse::of(&finished.graph, &self.training),
+            table: finished.table,
         })?;
         let path = self.folder.finished();
         // Nothing is left that could be stopped.
@@ -293,7 +293,9 @@ impl Run {
             tell(observer, &Event::Reestimation { images })?;
             session.reestimate(&self.training)?;
         }
-        let finished = session.checkpoint(&self.data, history).finished();
+        let state = session.checkpoint(&self.data, history);
+        let table = TableUse::of(&state.graph, &self.training);
+        let finished = state.finished(table);
         finished.save(&self.folder.finished())?;
         Ok(finished)
     }

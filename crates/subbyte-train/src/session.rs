@@ -122,6 +122,7 @@ impl<'a> Session<'a> {
             data: data.to_owned(),
             teacher: self.teacher().map(str::to_owned),
             history: history.to_vec(),
+            table: None,
             optimizer: self.optimizer.state(),
         }
     }

@@ -200,6 +200,8 @@ fn the_log_tells_the_run_and_every_epoch() {
     let table = table.expect("a learned table");
     assert_eq!(table.rows, 256);
     assert!((2..=256).contains(&table.distinct), "{table:?}");
+    let finished = RunFolder::new(temporary.path()).finished();
+    assert_eq!(Checkpoint::load(&finished).unwrap().table, Some(table));
     let last_step = 2 * 8 - 1;
     assert_eq!(second.learning_rate, recipe.learning_rate_at(last_step, 8));
 }
