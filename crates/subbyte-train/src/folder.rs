@@ -93,7 +93,7 @@ impl RunFolder {
     }
 
     /// All files of a run. The recipe goes last: as long as it is there, the folder counts as that of a run.
-    fn files(&self) -> [PathBuf; 6] {
+    fn files(&self) -> [PathBuf; 7] {
         [
             self.result(),
             self.model(),
