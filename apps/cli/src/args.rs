@@ -96,6 +96,9 @@ pub struct Train {
     /// Take a few steps, say what the run would take of time and memory, and write nothing.
     #[arg(long, conflicts_with_all = ["resume", "force"])]
     pub dry_run: bool,
+    /// Write an event file for TensorBoard into the folder too.
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,9 @@
 use crate::{Error, Filter, Geometry, random::Random, resample::Window};
 
-/// Random changes of training images: crops and mirror images.
+/// Value of the pixels that cutout removes, in the middle of their range, as in the paper, where images have mean 0.
+const CUT: u8 = 128;
+
+/// Random changes of training images: crops, mirror images, and cutout.
 ///
 /// What happens to an image is a function of (seed, epoch, index of the image) and of nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,6 +15,9 @@ pub struct Augment {
     /// Smallest share of an image's area that a window of random size and shape covers, above 0 and at most 1, which is then resized
     /// to the size that is wanted; in place of padding. `None` for no such window.
     pub crop: Option<f64>,
+    /// Side in pixels of a square that is painted over with the value 128 (cutout; DeVries and Taylor, 2017); 0 for none. Its centre
+    /// is any pixel of the image, so that part of it may lie outside.
+    pub cutout: usize,
 }
 
 /// Proportions of the sides of random windows: from this to its inverse.
@@ -33,6 +39,7 @@ impl Augment {
         let down = random.below(2 * self.pad + 1);
         let right = random.below(2 * self.pad + 1);
         let mirrored = random.below(2) == 1 && self.flip;
+        let centre = (random.below(geometry.height), random.below(geometry.width));
         match self.crop {
             Some(area) => {
                 let window = random_window(from, area, random);
@@ -43,6 +50,7 @@ impl Augment {
         if mirrored {
             mirror(geometry, out);
         }
+        cut(geometry, self.cutout, centre, out);
         Ok(())
     }
 }
@@ -118,6 +126,21 @@ fn mirror(geometry: Geometry, image: &mut [u8]) {
     }
 }
 
+/// Paints a square of `side` pixels around `centre` (row, column), as far as it lies in the image. Of an even side, the centre is the
+/// first pixel behind the middle.
+fn cut(geometry: Geometry, side: usize, centre: (usize, usize), image: &mut [u8]) {
+    let covered = |at: usize, size: usize| {
+        let start = at.saturating_sub(side / 2);
+        start..(at + side - side / 2).min(size)
+    };
+    let columns = covered(centre.1, geometry.width);
+    let row = geometry.width * geometry.colours;
+    for y in covered(centre.0, geometry.height) {
+        let start = y * row + columns.start * geometry.colours;
+        image[start..start + columns.len() * geometry.colours].fill(CUT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +194,25 @@ mod tests {
             }
             prop_assert_eq!(out, naive(geometry, pad, at, flip, &image));
         }
+
+        #[test]
+        fn cutout_paints_the_pixels_that_lie_in_its_square_and_no_others(
+            height in 1usize..9, width in 1usize..9, grey: bool, side in 0usize..9, row in 0usize..8, column in 0usize..8,
+        ) {
+            let geometry = Geometry { height, width, colours: if grey { 1 } else { 3 } };
+            let centre = (row.min(height - 1), column.min(width - 1));
+            let mut image = vec![1; geometry.bytes()];
+            cut(geometry, side, centre, &mut image);
+            for (i, &value) in image.iter().enumerate() {
+                let pixel = i / geometry.colours;
+                // Twice the distance from the square's middle, which lies between pixels for even sides.
+                let far = |at: usize, middle: usize| {
+                    (2 * at as i64 + 1 - 2 * middle as i64 - (side % 2) as i64).unsigned_abs()
+                };
+                let inside = far(pixel / width, centre.0) < side as u64 && far(pixel % width, centre.1) < side as u64;
+                prop_assert_eq!(value, if inside { CUT } else { 1 });
+            }
+        }
     }
 
     #[test]
@@ -189,6 +231,7 @@ mod tests {
                 pad: 1,
                 flip: true,
                 crop: None,
+                cutout: 0,
             };
             let applied = augment.apply((geometry, &image), geometry, &mut out, &mut random);
             applied.unwrap();

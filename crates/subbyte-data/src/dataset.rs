@@ -153,13 +153,13 @@ impl Dataset {
     /// A hash of geometry, images and labels in their order, as 16 hexadecimal digits: it tells which data a model has seen.
     pub fn fingerprint(&self) -> String {
         let labels: Vec<u8> = self.labels.iter().flat_map(|l| l.to_le_bytes()).collect();
-        let hash = Fingerprint::new()
+        Fingerprint::new()
             .number(self.geometry.height)
             .number(self.geometry.width)
             .number(self.geometry.colours)
             .bytes(&labels)
-            .bytes(&self.images);
-        format!("{:016x}", hash.value())
+            .bytes(&self.images)
+            .text()
     }
 }
 

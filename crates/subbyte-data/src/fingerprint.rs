@@ -29,8 +29,9 @@ impl Fingerprint {
         self
     }
 
-    pub(crate) fn value(&self) -> u64 {
-        self.0
+    /// 16 hexadecimal digits.
+    pub(crate) fn text(&self) -> String {
+        format!("{:016x}", self.0)
     }
 
     /// Each step is a bijection of the state, so data that differ in one word never collide.
@@ -39,29 +40,34 @@ impl Fingerprint {
     }
 }
 
+/// The hash of any bytes, such as a file's, as 16 hexadecimal digits.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Fingerprint::new().bytes(bytes).text()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn hash(bytes: &[u8]) -> u64 {
-        Fingerprint::new().bytes(bytes).value()
-    }
-
     #[test]
     fn every_bit_the_length_and_the_order_count() {
         let data: Vec<u8> = (0..37).collect();
-        let mut hashes = vec![hash(&data), hash(&data[..36]), hash(&[])];
+        let mut hashes = vec![
+            fingerprint(&data),
+            fingerprint(&data[..36]),
+            fingerprint(&[]),
+        ];
         for bit in 0..data.len() * 8 {
             let mut flipped = data.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            hashes.push(hash(&flipped));
+            hashes.push(fingerprint(&flipped));
         }
         for i in (0..24).step_by(8) {
             let mut swapped = data.clone();
             swapped.swap(i, i + 8);
-            hashes.push(hash(&swapped));
+            hashes.push(fingerprint(&swapped));
         }
-        hashes.push(hash(&[&data[..], &[0]].concat()));
+        hashes.push(fingerprint(&[&data[..], &[0]].concat()));
         let count = hashes.len();
         hashes.sort_unstable();
         hashes.dedup();

@@ -199,6 +199,6 @@ impl ImageFiles {
                 .bytes(name.as_encoded_bytes())
                 .bytes(&length.to_le_bytes());
         }
-        Ok(format!("{:016x}", hash.value()))
+        Ok(hash.text())
     }
 }

@@ -30,6 +30,7 @@ pub use builtin::fashion_mnist_subset;
 pub use dataset::{Dataset, Split};
 pub use decode::read_image;
 pub use error::{Error, ErrorKind};
+pub use fingerprint::fingerprint;
 pub use geometry::Geometry;
 pub use image_set::{Example, ImageFiles, ImageSet};
 pub use loader::{Batch, Batches, Loader, LoaderOptions};

@@ -54,11 +54,10 @@ impl Loader {
     /// Makes batches of `data`.
     ///
     /// # Errors
-    /// If a batch has no images, an epoch has no batches, the padding is wider than the images, or the share of a crop is none.
+    /// If a batch has no images, an epoch has no batches, padding or cutout is wider than the images, or the share of a crop is none.
     pub fn new(data: impl Into<ImageSet>, options: LoaderOptions) -> Result<Self, Error> {
         let data = data.into();
         let geometry = data.geometry();
-        let pad = options.augment.pad;
         if options.batch == 0 {
             return Err(ErrorKind::Argument("a batch needs at least one image".into()).into());
         }
@@ -70,11 +69,14 @@ impl Loader {
             ))
             .into());
         }
-        if pad > geometry.height.min(geometry.width) {
-            return Err(ErrorKind::Argument(format!(
-                "padding of {pad} pixels is wider than the images ({geometry})"
-            ))
-            .into());
+        let Augment { pad, cutout, .. } = options.augment;
+        for (what, pixels) in [("padding", pad), ("cutout", cutout)] {
+            if pixels > geometry.height.min(geometry.width) {
+                return Err(ErrorKind::Argument(format!(
+                    "{what} of {pixels} pixels is wider than the images ({geometry})"
+                ))
+                .into());
+            }
         }
         if let Some(area) = options.augment.crop
             && !(area > 0.0 && area <= 1.0)

@@ -25,6 +25,7 @@ const OPTIONS: LoaderOptions = LoaderOptions {
     augment: Augment {
         pad: 0,
         flip: true,
+        cutout: 0,
         crop: Some(0.08),
     },
     drop_last: true,

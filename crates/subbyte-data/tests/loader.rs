@@ -16,6 +16,7 @@ const OPTIONS: LoaderOptions = LoaderOptions {
         pad: 2,
         flip: true,
         crop: None,
+        cutout: 3,
     },
     drop_last: false,
     seed: 11,
@@ -23,6 +24,7 @@ const OPTIONS: LoaderOptions = LoaderOptions {
 
 const PLAIN: Augment = Augment {
     pad: 0,
+    cutout: 0,
     flip: false,
     crop: None,
 };
@@ -181,15 +183,25 @@ fn an_epoch_can_be_left_early() {
 /// Pins shuffling and augmentation: runs of earlier versions must stay repeatable.
 #[test]
 fn the_first_batch_is_what_it_always_was() {
-    let batch = &epoch(OPTIONS, 0)[0];
-    assert_eq!(batch.labels, [3, 17, 16, 19, 26, 25, 13, 6]);
     let rows = [
         [0, 0, 0, 0, 0, 0, 66, 73, 80],
         [0, 0, 0, 0, 0, 0, 129, 136, 143],
         [0, 0, 0, 0, 0, 0, 192, 199, 206],
         [0; 9],
     ];
-    assert_eq!(batch.images[..36], *rows.as_flattened());
+    let mut cut = rows;
+    for row in &mut cut[..2] {
+        row[3..].fill(128);
+    }
+    for (cutout, rows) in [(0, rows), (3, cut)] {
+        let augment = Augment {
+            cutout,
+            ..OPTIONS.augment
+        };
+        let batch = &epoch(LoaderOptions { augment, ..OPTIONS }, 0)[0];
+        assert_eq!(batch.labels, [3, 17, 16, 19, 26, 25, 13, 6]);
+        assert_eq!(batch.images[..36], *rows.as_flattened());
+    }
 }
 
 #[test]
@@ -207,9 +219,13 @@ fn options_that_make_no_batches_are_refused() {
         drop_last: true,
         ..OPTIONS
     });
-    for pad in [4, usize::MAX] {
+    for (pad, cutout) in [(4, 0), (usize::MAX, 0), (0, 4), (0, usize::MAX)] {
         refused(LoaderOptions {
-            augment: Augment { pad, ..PLAIN },
+            augment: Augment {
+                pad,
+                cutout,
+                ..PLAIN
+            },
             ..OPTIONS
         });
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use subbyte_exec::evaluate::IntegerNetwork;
 use subbyte_graph::networks::{
-    ActivationQuantizer, Bits, FirstLayer, Input, LastLayer, NetworkConfig, build,
+    ActivationQuantizer, Bits, FirstLayer, Input, LastLayer, NetworkConfig, WeightQuantizer, build,
 };
 use subbyte_graph::{Encoder, Graph, Param, Role};
 use subbyte_model::reference;
@@ -31,7 +31,7 @@ fn trained(name: &str, config: &NetworkConfig) -> Graph {
     let noise = &mut Noise(config.seed + 1);
     for (name, param) in &mut graph.params {
         let values = match param.role {
-            Role::Scale if param.to_vec() == [0.0] => {
+            Role::Scale | Role::Clip if param.to_vec() == [0.0] => {
                 let wide = name.contains("stream");
                 vec![noise.between(0.4, 0.7) / if wide { 50.0 } else { 1.0 }]
             }
@@ -135,6 +135,34 @@ fn every_first_and_last_layer_agrees() {
                 },
             );
         }
+    }
+}
+
+#[test]
+fn every_quantizer_agrees_at_every_pair_of_bits() {
+    for (weight_quantizer, activation_quantizer) in [
+        (WeightQuantizer::Dorefa, ActivationQuantizer::Dorefa),
+        (WeightQuantizer::Lsq, ActivationQuantizer::Pact),
+    ] {
+        for weights in 1..=8 {
+            for activations in 1..=8 {
+                let config = NetworkConfig {
+                    weight_quantizer,
+                    activation_quantizer,
+                    ..small(weights, activations)
+                };
+                assert_agrees("small", &config);
+            }
+        }
+    }
+    for activation_quantizer in [ActivationQuantizer::Dorefa, ActivationQuantizer::Pact] {
+        let config = NetworkConfig {
+            weight_quantizer: WeightQuantizer::Dorefa,
+            activation_quantizer,
+            seed: 5,
+            ..NetworkConfig::default()
+        };
+        assert_agrees("resnet20", &config);
     }
     let half = ActivationQuantizer::MidTreadHalf { max: 2.0 };
     assert_agrees(

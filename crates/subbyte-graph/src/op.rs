@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
-use subbyte_num::{CodeType, Grid};
+
+use crate::Quantizer;
 
 /// The operators of a graph. Tensors are `[N][C][H][W]` in meaning, flat features `[N][C][1][1]`; weights and other
 /// parameters have the shapes that the variants state.
@@ -93,7 +94,7 @@ pub enum Op {
         /// Horizontal factor.
         horizontal: usize,
     },
-    /// `[x]` or `[x, scale]`: every value becomes the nearest one that the quantizer's codes can stand for.
+    /// `[x]` or `[x, parameter of the quantizer]`: every value becomes the nearest one that the quantizer's codes can stand for.
     Quantize(Quantizer),
 }
 
@@ -106,62 +107,4 @@ pub struct Window {
     pub stride: [usize; 2],
     /// Rows above, columns left, rows below, columns right.
     pub padding: [usize; 4],
-}
-
-/// How values become codes. Forward and backward are exact as methods.md 2 states them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "quantizer", rename_all = "snake_case")]
-pub enum Quantizer {
-    /// Learned step size (methods.md 2.3). Inputs `[x, scale]`; the scale is a parameter of shape `[1]`, or `[O]` for a weight
-    /// whose output channels have their own steps. Several nodes may share one scale parameter.
-    Lsq {
-        /// Bits of the codes.
-        bits: u8,
-        /// Levels from -2^(bits-1), else from 0. Signed codes need 2 bits.
-        signed: bool,
-    },
-    /// Linear mid-tread half (methods.md 2.1), unsigned. Inputs `[x]`.
-    MidTreadHalf {
-        /// Bits of the codes.
-        bits: u8,
-        /// Value of the largest code.
-        max: f32,
-    },
-    /// Binary mean scaling of weights (methods.md 2.2): `mean |w| * sign(w)`. Inputs `[w]`.
-    BinaryMean {
-        /// One mean per output channel instead of one for the tensor.
-        per_channel: bool,
-    },
-}
-
-impl Quantizer {
-    /// Bits and levels of the codes.
-    pub fn code_type(self) -> CodeType {
-        match self {
-            Quantizer::Lsq { bits, signed: true } => CodeType::signed(bits),
-            Quantizer::Lsq {
-                bits,
-                signed: false,
-            }
-            | Quantizer::MidTreadHalf { bits, .. } => CodeType::unsigned(bits),
-            Quantizer::BinaryMean { .. } => CodeType::bipolar(1),
-        }
-    }
-
-    /// Whether a second input holds the scale.
-    pub fn has_scale(self) -> bool {
-        matches!(self, Quantizer::Lsq { .. })
-    }
-
-    /// The grid of values; `scale` is the learned step or the mean of the magnitudes, and is ignored where the quantizer fixes it.
-    pub fn grid(self, scale: f32) -> Grid {
-        match self {
-            Quantizer::Lsq { .. } => Grid::Nearest {
-                code: self.code_type(),
-                scale,
-            },
-            Quantizer::MidTreadHalf { bits, max } => Grid::MidTreadHalf { bits, max },
-            Quantizer::BinaryMean { .. } => Grid::Sign { scale },
-        }
-    }
 }

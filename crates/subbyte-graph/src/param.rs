@@ -24,6 +24,8 @@ pub enum Role {
     Norm,
     /// Step of a quantizer: trained, without weight decay, kept positive.
     Scale,
+    /// Largest value of a quantizer: trained, with weight decay, kept positive.
+    Clip,
     /// A learned pixel table: trained, without weight decay.
     Table,
     /// Running mean or variance: measured, not trained.
@@ -40,7 +42,7 @@ impl Role {
 
     /// Whether weight decay applies.
     pub fn decays(self) -> bool {
-        self == Role::Weight
+        matches!(self, Role::Weight | Role::Clip)
     }
 }
 

@@ -19,6 +19,13 @@ pub enum Grid {
         /// Real value of the largest code, positive.
         max: f32,
     },
+    /// Mid-rise: the nearest odd level `-n, 2 - n, …, n`, ties to the even code (DoReFa weights).
+    MidRise {
+        /// Bits of the bipolar code.
+        bits: u8,
+        /// Real value of level 1, positive.
+        scale: f32,
+    },
     /// `sign(x)` with `sign(0) = +1`, levels -1 and +1.
     Sign {
         /// Real value of level 1, positive.
@@ -32,6 +39,7 @@ impl Grid {
         match self {
             Grid::Nearest { code, .. } => code,
             Grid::MidTreadHalf { bits, .. } => CodeType::unsigned(bits),
+            Grid::MidRise { bits, .. } => CodeType::bipolar(bits),
             Grid::Sign { .. } => CodeType::bipolar(1),
         }
     }
@@ -39,7 +47,9 @@ impl Grid {
     /// Real value of one level.
     pub fn scale(self) -> f64 {
         match self {
-            Grid::Nearest { scale, .. } | Grid::Sign { scale } => f64::from(scale),
+            Grid::Nearest { scale, .. } | Grid::MidRise { scale, .. } | Grid::Sign { scale } => {
+                f64::from(scale)
+            }
             Grid::MidTreadHalf { bits, max } => {
                 f64::from(max) / f64::from(CodeType::unsigned(bits).max_code())
             }
@@ -59,6 +69,14 @@ impl Grid {
                     round_half_up(x / f64::from(max) * f64::from(code.max_code())),
                 )
             }
+            Grid::MidRise { bits, scale } => {
+                let codes = CodeType::unsigned(bits);
+                let middle = f64::from(codes.max_code());
+                clamp_level(
+                    codes,
+                    round_half_even((x / f64::from(scale) + middle) / 2.0),
+                )
+            }
             Grid::Sign { .. } => u8::from(x >= 0.0),
         }
     }
@@ -70,8 +88,10 @@ impl Grid {
             Grid::Nearest { code, scale } => {
                 clamp_level(code, f64::from(round_half_even_f32(x / scale)))
             }
-            // The tie rule needs one more bit than f32 has, so this one rounds in f64 on every path.
-            Grid::MidTreadHalf { .. } | Grid::Sign { .. } => self.code(f64::from(x)),
+            // The tie rule needs one more bit than f32 has, so these round in f64 on every path.
+            Grid::MidTreadHalf { .. } | Grid::MidRise { .. } | Grid::Sign { .. } => {
+                self.code(f64::from(x))
+            }
         }
     }
 
@@ -105,6 +125,7 @@ mod tests {
                     scale: 0.37
                 },
                 Grid::MidTreadHalf { bits, max: 2.0 },
+                Grid::MidRise { bits, scale: 0.3 },
                 Grid::Sign { scale: 0.2 },
             ];
             if bits > 1 {
@@ -134,6 +155,14 @@ mod tests {
         assert_eq!([0.5, 1.5, 2.5, 3.5].map(|x| nearest.code(x)), [0, 2, 2, 3]);
         let half_up = Grid::MidTreadHalf { bits: 2, max: 3.0 };
         assert_eq!([0.5, 1.5, 2.5, 3.5].map(|x| half_up.code(x)), [1, 2, 3, 3]);
+        let mid_rise = Grid::MidRise {
+            bits: 2,
+            scale: 1.0,
+        };
+        assert_eq!(
+            [-2.0, -1.9, 0.0, 1.9, 2.0].map(|x| mid_rise.code(x)),
+            [0, 1, 2, 2, 2]
+        );
         let sign = Grid::Sign { scale: 1.0 };
         assert_eq!(
             [-1e-30, -0.0, 0.0, 1e-30].map(|x| sign.code(x)),

@@ -7,11 +7,13 @@ use subbyte_graph::{
     sbg::{self, Extras},
 };
 
-use crate::{Epoch, TrainError, optimizer::OptimizerState, recipe::Recipe};
+use crate::{Epoch, TableUse, TrainError, optimizer::OptimizerState, recipe::Recipe};
 
 /// Names of the texts in the file.
 const RECIPE: &str = "recipe";
 const DATA: &str = "data";
+const TEACHER: &str = "teacher";
+const TABLE: &str = "table";
 const HISTORY: &str = "history";
 const COUNTERS: &str = "optimizer";
 /// In front of the names of optimizer tensors.
@@ -28,8 +30,12 @@ pub struct Checkpoint {
     pub recipe: Recipe,
     /// Fingerprint of the training images.
     pub data: String,
+    /// Fingerprint of the teacher's file, where there was one.
+    pub teacher: Option<String>,
     /// The epochs so far.
     pub history: Vec<Epoch>,
+    /// Of a finished network with a learned pixel table: what became of its rows.
+    pub table: Option<TableUse>,
     /// What the optimizer remembers; empty in a finished network.
     pub(crate) optimizer: OptimizerState,
 }
@@ -45,6 +51,12 @@ impl Checkpoint {
         if !self.optimizer.counters.is_empty() {
             text.insert(COUNTERS.to_owned(), json(&self.optimizer.counters));
         }
+        if let Some(table) = &self.table {
+            text.insert(TABLE.to_owned(), json(table));
+        }
+        if let Some(teacher) = &self.teacher {
+            text.insert(TEACHER.to_owned(), teacher.clone());
+        }
         let tensors = self.optimizer.tensors.iter();
         let tensors = tensors.map(|(name, values)| {
             let name = format!("{OPTIMIZER}{name}");
@@ -57,9 +69,10 @@ impl Checkpoint {
         Ok(sbg::save(path, &self.graph, &extras)?)
     }
 
-    /// What is kept of a run that is over: all but the optimizer's memory.
-    pub(crate) fn finished(self) -> Self {
+    /// What is kept of a run that is over: all but the optimizer's memory, and what became of the pixel table.
+    pub(crate) fn finished(self, table: Option<TableUse>) -> Self {
         Self {
+            table,
             optimizer: OptimizerState::default(),
             ..self
         }
@@ -84,6 +97,9 @@ impl Checkpoint {
         };
         let (recipe, data, history) = (text(RECIPE)?, text(DATA)?, text(HISTORY)?);
         let parse = |name: &str, e: serde_json::Error| damaged(format!("its {name}: {e}"));
+        let teacher = text(TEACHER).ok();
+        let table = text(TABLE).ok();
+        let table = table.map(|table| serde_json::from_str(&table)).transpose();
         let counters = match text(COUNTERS) {
             Ok(counters) => serde_json::from_str(&counters).map_err(|e| parse(COUNTERS, e))?,
             Err(_) => BTreeMap::new(),
@@ -99,7 +115,9 @@ impl Checkpoint {
             graph,
             recipe: Recipe::parse(&recipe).map_err(|e| damaged(format!("its recipe: {e}")))?,
             data,
+            teacher,
             history: serde_json::from_str(&history).map_err(|e| parse(HISTORY, e))?,
+            table: table.map_err(|e| parse(TABLE, e))?,
             optimizer: OptimizerState {
                 tensors: tensors.collect(),
                 counters,
@@ -125,5 +143,5 @@ impl Checkpoint {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("histories and counters have text keys")
+    serde_json::to_string(value).expect("what is kept has text keys")
 }

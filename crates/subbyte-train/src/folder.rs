@@ -8,7 +8,8 @@ use subbyte_graph::replace_file;
 use crate::{Checkpoint, TrainError, recipe::Recipe};
 
 /// The folder of a run: `recipe.toml`, `log.jsonl`, `checkpoint.sbg` after the first epoch, `final.sbg` at the end, and, if the
-/// command line measured it, `final.sbm` where it has an integer model and `result.json`.
+/// command line measured it, `final.sbm` where it has an integer model and `result.json`; and an
+/// event file for TensorBoard where one was asked for.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -28,6 +29,11 @@ impl RunFolder {
     /// The log.
     pub fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
+    }
+
+    /// The event file for TensorBoard, which knows such files by the word `tfevents`.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("events.out.tfevents.subbyte")
     }
 
     /// State after the last whole epoch.
@@ -87,13 +93,14 @@ impl RunFolder {
     }
 
     /// All files of a run. The recipe goes last: as long as it is there, the folder counts as that of a run.
-    fn files(&self) -> [PathBuf; 6] {
+    fn files(&self) -> [PathBuf; 7] {
         [
             self.result(),
             self.model(),
             self.finished(),
             self.checkpoint(),
             self.log(),
+            self.tensorboard(),
             self.recipe(),
         ]
     }
@@ -180,7 +187,9 @@ mod tests {
             graph: crate::test::network(),
             recipe: recipe.clone(),
             data: "data".into(),
+            teacher: None,
             history: Vec::new(),
+            table: None,
             optimizer: Default::default(),
         };
         checkpoint.save(&folder.checkpoint()).unwrap();

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod checkpoint;
+mod dampening;
 mod error;
 mod evaluate;
 mod event;
@@ -26,6 +27,9 @@ mod schedule;
 mod session;
 mod start;
 pub mod sweep;
+mod table_use;
+mod teacher;
+mod tensorboard;
 #[cfg(test)]
 mod test;
 
@@ -38,3 +42,4 @@ pub use log::{Header, Record, read_log};
 pub use recipe::Recipe;
 pub use rehearsal::Rehearsal;
 pub use run::{Outcome, Run};
+pub use table_use::TableUse;

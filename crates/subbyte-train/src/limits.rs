@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use subbyte_exec::{ExecError, Network};
-use subbyte_graph::{Graph, Op, Quantizer, Role};
+use subbyte_graph::{Graph, Op, Param, Quantizer, Role};
+use subbyte_num::Grid;
 
 /// Least share of a quantizer's step that one update leaves. A step that overshoots zero would otherwise end up tiny, saturate every
 /// value, and take long to come back.
@@ -24,17 +25,11 @@ pub(crate) fn positive(old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
 /// Where the values of a learned table's codes lie.
 #[derive(Clone, Debug)]
 pub(crate) struct TableRange {
-    table: String,
-    /// Largest code.
-    n: f32,
-    step: Step,
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// The value of this parameter.
-    Learned(String),
-    Fixed(f32),
+    /// Name of the table.
+    pub(crate) table: String,
+    quantizer: Quantizer,
+    /// Name of the quantizer's parameter, where it has one.
+    parameter: Option<String>,
 }
 
 impl TableRange {
@@ -45,16 +40,11 @@ impl TableRange {
                 return None;
             };
             let (table, param) = graph.param_of(node.inputs[0])?;
-            let n = f32::from(quantizer.code_type().max_code());
-            let step = match quantizer {
-                Quantizer::Lsq { .. } => Step::Learned(graph.param_of(node.inputs[1])?.0.into()),
-                Quantizer::MidTreadHalf { max, .. } => Step::Fixed(max / n),
-                Quantizer::BinaryMean { .. } => return None,
-            };
+            let parameter = node.inputs.get(1).and_then(|&id| graph.param_of(id));
             (param.role == Role::Table).then(|| Self {
                 table: table.into(),
-                n,
-                step,
+                quantizer,
+                parameter: parameter.map(|(name, _)| name.into()),
             })
         };
         graph.nodes.iter().filter_map(range).collect()
@@ -63,11 +53,11 @@ impl TableRange {
     /// Brings the table's entries back into the range.
     pub(crate) fn enforce(&self, network: &mut Network) -> Result<(), ExecError> {
         let parameters = network.parameters_mut();
-        let step = match &self.step {
-            Step::Learned(name) => parameters.values(name)?[0],
-            Step::Fixed(step) => *step,
+        let parameter = match &self.parameter {
+            Some(name) => parameters.values(name)?[0],
+            None => 1.0,
         };
-        let (low, high) = (MARGIN * step, (self.n - MARGIN) * step);
+        let (low, high) = limits(self.quantizer.grid(parameter));
         let mut entries = parameters.values(&self.table)?;
         for entry in &mut entries {
             // Not `clamp`, which cannot be asked about a step that is not a number.
@@ -75,6 +65,22 @@ impl TableRange {
         }
         parameters.set(&self.table, entries)
     }
+
+    /// The grid of the table's codes in `graph`, and its least and its largest entry.
+    pub(crate) fn in_graph(&self, graph: &Graph) -> (Grid, f32, f32) {
+        let value = |name: &String| graph.params.get(name).map(Param::to_vec);
+        let parameter = self.parameter.as_ref().and_then(value);
+        let grid = self.quantizer.grid(parameter.map_or(1.0, |p| p[0]));
+        let (low, high) = limits(grid);
+        (grid, low, high)
+    }
+}
+
+/// The least and the largest entry of a table with this grid of unsigned codes.
+fn limits(grid: Grid) -> (f32, f32) {
+    let step = grid.scale() as f32;
+    let n = f32::from(grid.code_type().max_code());
+    (MARGIN * step, (n - MARGIN) * step)
 }
 
 #[cfg(test)]
@@ -95,17 +101,22 @@ mod tests {
 
     #[test]
     fn table_entries_come_back_to_where_they_have_a_gradient_and_keep_their_codes() {
-        for quantizer in ["lsq", "mid-tread-half"] {
+        for (quantizer, max) in [
+            ("lsq", 2.0),
+            ("mid-tread-half", 2.0),
+            ("dorefa", 1.0),
+            ("pact", 2.0),
+        ] {
             let mut recipe = Recipe::default();
             recipe
                 .set(&format!("activation-quantizer={quantizer}"))
                 .unwrap();
             let graph = recipe.network(&test::images(20)).unwrap();
             let mut network = Network::new(&graph, &Device::flex()).unwrap();
-            let step = 2.0 / 3.0;
+            let step = max / 3.0;
             let mut entries = network.parameters().values("input.table").unwrap();
-            entries[..4].copy_from_slice(&[-7.0, 0.0, 1.0, 7.0]);
-            let expected = [step / 64.0, step / 64.0, 1.0, 2.0 - step / 64.0];
+            entries[..4].copy_from_slice(&[-7.0, 0.0, 0.5, 7.0]);
+            let expected = [step / 64.0, step / 64.0, 0.5, max - step / 64.0];
             network
                 .parameters_mut()
                 .set("input.table", entries.clone())

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use subbyte_graph::replace_file;
 
-use crate::{Epoch, TrainError, recipe::Recipe};
+use crate::{Epoch, TableUse, TrainError, recipe::Recipe};
 
 /// One line of a log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub enum Record {
     Finished {
         /// Time of all epochs, those of earlier processes included.
         seconds: f64,
+        /// What became of the learned pixel table, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table: Option<TableUse>,
     },
 }
 
@@ -117,6 +120,18 @@ mod tests {
         }
     }
 
+    fn finished() -> Record {
+        Record::Finished {
+            seconds: 10.5,
+            table: Some(TableUse {
+                rows: 256,
+                distinct: 31,
+                unseen: 2,
+                at_limits: 1,
+            }),
+        }
+    }
+
     fn header() -> Header {
         Header {
             recipe: Recipe::default(),
@@ -139,13 +154,13 @@ mod tests {
         // The last checkpoint was that of epoch 2.
         let mut log = Log::open(&path, header(), &[epoch(1), epoch(2)]).unwrap();
         log.append(&Record::Epoch(epoch(3))).unwrap();
-        log.append(&Record::Finished { seconds: 10.5 }).unwrap();
+        log.append(&finished()).unwrap();
         let expected = [
             Record::Run(Box::new(header())),
             Record::Epoch(epoch(1)),
             Record::Epoch(epoch(2)),
             Record::Epoch(epoch(3)),
-            Record::Finished { seconds: 10.5 },
+            finished(),
         ];
         assert_eq!(read_log(&path).unwrap(), expected);
     }
@@ -167,15 +182,17 @@ mod tests {
 
     #[test]
     fn keys_of_a_line_are_those_that_are_documented() {
-        let value: serde_json::Value =
-            serde_json::from_str(&line(&Record::Epoch(epoch(2)))).unwrap();
-        let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+        let value =
+            |record: &Record| -> serde_json::Value { serde_json::from_str(&line(record)).unwrap() };
+        let (value, end) = (value(&Record::Epoch(epoch(2))), value(&finished()));
         let documented = include_str!("../../../docs/training.md");
-        for key in keys {
-            assert!(
-                documented.contains(&format!("`{key}`")),
-                "{key} is not documented"
-            );
+        for object in [&value, &end, &end["table"]] {
+            for key in object.as_object().unwrap().keys() {
+                assert!(
+                    documented.contains(&format!("`{key}`")),
+                    "{key} is not documented"
+                );
+            }
         }
         assert_eq!(value["event"], "epoch");
         assert_eq!(value["validation"]["top1"], 0.5);

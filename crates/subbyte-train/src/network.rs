@@ -90,12 +90,15 @@ impl Recipe {
             },
             mean,
             std,
+            weight_quantizer: self.weight_quantizer,
             binary_scale: self.binary_scale,
             activation_quantizer: match self.activation_quantizer {
                 ActivationQuantizer::Lsq => networks::ActivationQuantizer::Lsq,
                 ActivationQuantizer::MidTreadHalf => {
                     networks::ActivationQuantizer::MidTreadHalf { max: MID_TREAD_MAX }
                 }
+                ActivationQuantizer::Dorefa => networks::ActivationQuantizer::Dorefa,
+                ActivationQuantizer::Pact => networks::ActivationQuantizer::Pact,
             },
             seed: self.seed.into(),
         };

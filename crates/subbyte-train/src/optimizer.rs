@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_weights_decay() {
+    fn only_weights_and_clip_values_decay() {
         let device = Device::flex();
         for recipe in recipes() {
             for role in [
@@ -211,13 +211,14 @@ mod tests {
                 Role::Bias,
                 Role::Norm,
                 Role::Scale,
+                Role::Clip,
                 Role::Table,
             ] {
                 let mut optimizer = Optimizer::new(&recipe);
                 let value = tensor(&[3.0, -2.0], &device);
                 let still = tensor(&[0.0, 0.0], &device);
                 let new = values(&optimizer.step("p", role, 0.1, value, still));
-                if role == Role::Weight {
+                if role.decays() {
                     assert!(new[0] < 3.0 && new[1] > -2.0);
                 } else {
                     assert_eq!(new, [3.0, -2.0]);

@@ -38,7 +38,7 @@ impl Run {
         let batches = session.batches(0)?.take(WARM_UP + TIMED);
         for (i, batch) in batches.enumerate() {
             let start = Instant::now();
-            if let Err(divergence) = session.step(batch, &mut progress)? {
+            if let Err(divergence) = session.step(batch?, &mut progress)? {
                 return Err(self.diverged(&progress, divergence.loss));
             }
             if i >= WARM_UP || session.steps() <= WARM_UP {

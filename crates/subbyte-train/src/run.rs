@@ -5,13 +5,14 @@ use subbyte_exec::Network;
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Control, Epoch, Event, Metrics, Observer, RunFolder, Start, Step, Taken,
+    Checkpoint, Control, Epoch, Event, Metrics, Observer, RunFolder, Start, Step, TableUse, Taken,
     TrainError, evaluate_float,
     log::{Header, Log, Record},
     progress::Progress,
     recipe::Recipe,
     session::{Session, usable},
     start,
+    tensorboard::Board,
 };
 
 /// A training run: recipe, images and the folder where it is kept.
@@ -26,6 +27,7 @@ pub struct Run {
     data: String,
     folder: RunFolder,
     force: bool,
+    tensorboard: bool,
 }
 
 /// Images in files of which the mean and the deviation of pixels are taken.
@@ -83,12 +85,19 @@ impl Run {
             data: fingerprint,
             folder: RunFolder::new(folder),
             force: false,
+            tensorboard: false,
         })
     }
 
     /// Lets [`Run::train`] remove another run from the folder.
     pub fn force(mut self, force: bool) -> Self {
         self.force = force;
+        self
+    }
+
+    /// Writes an event file for TensorBoard beside the log. A run that is resumed goes on with one that is there.
+    pub fn tensorboard(mut self, tensorboard: bool) -> Self {
+        self.tensorboard = tensorboard;
         self
     }
 
@@ -133,6 +142,11 @@ impl Run {
     ) -> Result<Checkpoint, End> {
         let start = self.start(session.network().graph(), history.len(), taken);
         let mut log = Log::open(&self.folder.log(), self.header(&start), history)?;
+        let path = self.folder.tensorboard();
+        let mut board = match self.tensorboard || path.exists() {
+            true => Some(Board::open(&path, history)?),
+            false => None,
+        };
         tell(observer, &Event::Started(&start))?;
         while history.len() < self.recipe.epochs {
             let epoch = self.epoch(&mut session, history.len(), observer)?;
@@ -143,12 +157,16 @@ impl Run {
                 return Err(error.into());
             }
             log.append(&Record::Epoch(epoch.clone()))?;
+            if let Some(board) = &mut board {
+                board.append(&epoch)?;
+            }
             tell(observer, &Event::EpochEnd(&epoch))?;
             tell(observer, &Event::Checkpoint { path: &path })?;
         }
         let finished = self.finish(&mut session, history, observer)?;
         log.append(&Record::Finished {
             seconds: history.iter().map(|epoch| epoch.seconds).sum(),
+            table: finished.table,
         })?;
         let path = self.folder.finished();
         // Nothing is left that could be stopped.
@@ -163,6 +181,14 @@ impl Run {
     ) -> Result<(Session<'_>, Option<Taken>), TrainError> {
         if let Some(checkpoint) = checkpoint {
             let session = Session::resume(&self.recipe, &checkpoint, &self.training)?;
+            let [mine, theirs] = [session.teacher(), checkpoint.teacher.as_deref()]
+                .map(|teacher| teacher.unwrap_or("none"));
+            if mine != theirs {
+                return Err(TrainError::OtherRun {
+                    path: self.folder.checkpoint(),
+                    differences: vec![format!("teacher's file: {mine} here, {theirs} there")],
+                });
+            }
             return Ok((session, None));
         }
         let mut graph = self.recipe.network(&*self.training.sample(SAMPLE)?)?;
@@ -268,7 +294,9 @@ impl Run {
             tell(observer, &Event::Reestimation { images })?;
             session.reestimate(&self.training)?;
         }
-        let finished = session.checkpoint(&self.data, history).finished();
+        let state = session.checkpoint(&self.data, history);
+        let table = TableUse::of(&state.graph, &*self.training.sample(SAMPLE)?);
+        let finished = state.finished(table);
         finished.save(&self.folder.finished())?;
         Ok(finished)
     }

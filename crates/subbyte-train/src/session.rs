@@ -1,17 +1,21 @@
 //! A network in training: one optimizer step, one epoch, one measurement.
 
+use std::f64::consts::PI;
+
 use burn::tensor::{Device, Tensor};
 use subbyte_data::{Augment, Batch, Geometry, ImageSet, Loader, LoaderOptions};
-use subbyte_exec::{Mode, Network, ops};
+use subbyte_exec::{Images, Mode, Network, ops};
 use subbyte_graph::{Graph, Role};
 
 use crate::{
     Checkpoint, Epoch, TrainError,
+    dampening::Dampened,
     evaluate::{images, numbers},
     limits::{TableRange, positive},
     optimizer::Optimizer,
     progress::Progress,
     recipe::Recipe,
+    teacher::Teacher,
 };
 
 /// Share of a batch's statistics in the running statistics of a batch norm.
@@ -25,6 +29,8 @@ pub(crate) struct Session<'a> {
     network: Network,
     optimizer: Optimizer,
     ranges: Vec<TableRange>,
+    dampened: Vec<Dampened>,
+    teacher: Option<Teacher>,
 }
 
 /// A step whose loss is not finite.
@@ -68,20 +74,30 @@ impl<'a> Session<'a> {
             pad: recipe.augment.pad,
             flip: recipe.augment.flip,
             crop: recipe.augment.crop,
+            cutout: recipe.augment.cutout,
         };
+        let mut network = Network::new(graph, &Device::flex().autodiff())?;
+        network.equalise_tables(recipe.table.equalise);
         Ok(Self {
             recipe,
             geometry: data.geometry(),
             loader: Loader::new(data.clone(), options(recipe, augment))?,
-            network: Network::new(graph, &Device::flex().autodiff())?,
+            network,
             optimizer: Optimizer::new(recipe),
             ranges: TableRange::all(graph),
+            dampened: Dampened::all(graph),
+            teacher: Teacher::of(recipe, data)?,
         })
     }
 
     /// The network of now.
     pub(crate) fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Fingerprint of the teacher.
+    pub(crate) fn teacher(&self) -> Option<&str> {
+        self.teacher.as_ref().map(|t| t.fingerprint.as_str())
     }
 
     /// Steps of an epoch.
@@ -105,7 +121,9 @@ impl<'a> Session<'a> {
             graph: self.network.to_graph(),
             recipe: self.recipe.clone(),
             data: data.to_owned(),
+            teacher: self.teacher().map(str::to_owned),
             history: history.to_vec(),
+            table: None,
             optimizer: self.optimizer.state(),
         }
     }
@@ -126,7 +144,8 @@ impl<'a> Session<'a> {
         let mut forward = self.network.forward(&images, Mode::Train)?;
         let logits = forward.outputs.swap_remove(0);
         let smoothing = self.recipe.label_smoothing as f32;
-        let loss = self.penalised(ops::cross_entropy(logits.clone(), &labels, smoothing));
+        let loss = ops::cross_entropy(logits.clone(), &labels, smoothing);
+        let loss = self.penalised(self.taught(loss, &logits, &images)?, step);
         let value = f64::from(loss.clone().into_scalar::<f32>());
         if !value.is_finite() {
             return Ok(Err(Divergence { loss: value }));
@@ -134,18 +153,21 @@ impl<'a> Session<'a> {
         progress.add(value, &numbers(logits), &batch.labels);
 
         let mut gradients = loss.backward();
-        let (optimizer, table_factor) =
-            (&mut self.optimizer, self.recipe.table.learning_rate_factor);
+        let (recipe, optimizer) = (self.recipe, &mut self.optimizer);
         self.network
             .parameters_mut()
             .update(&mut gradients, |info, old, gradient| {
                 let rate = match info.role {
-                    Role::Table => learning_rate * table_factor,
+                    Role::Table => learning_rate * recipe.table.learning_rate_factor,
                     _ => learning_rate,
+                };
+                let gradient = match info.role {
+                    Role::Scale => gradient * recipe.step_gradient_scale,
+                    _ => gradient,
                 };
                 let new = optimizer.step(&info.name, info.role, rate, old.clone(), gradient);
                 match info.role {
-                    Role::Scale => positive(old, new),
+                    Role::Scale | Role::Clip => positive(old, new),
                     _ => new,
                 }
             });
@@ -157,8 +179,35 @@ impl<'a> Session<'a> {
         Ok(Ok(()))
     }
 
-    /// `loss + smoothness * Σ |T[v + 1] - T[v]|²` over all learned tables (methods.md 1.9).
-    fn penalised(&self, mut loss: Tensor<1>) -> Tensor<1> {
+    /// The recipe's mixture of `loss` and the distance from the teacher's shares of the classes.
+    fn taught(
+        &self,
+        loss: Tensor<1>,
+        logits: &Tensor<4>,
+        images: &Images,
+    ) -> Result<Tensor<1>, TrainError> {
+        let Some(teacher) = &self.teacher else {
+            return Ok(loss);
+        };
+        let temperature = self.recipe.teacher_temperature as f32;
+        let distance = ops::distillation(logits.clone(), teacher.logits(images)?, temperature);
+        let weight = self.recipe.teacher_weight;
+        Ok(loss * (1.0 - weight) + distance * weight)
+    }
+
+    /// The loss of step `step` of the run with the recipe's penalties: `smoothness * Σ |T[v + 1] - T[v]|²` over all learned tables
+    /// (methods.md 1.9), and the dampening of all weights, which rises along half a cosine (methods.md 2.8).
+    fn penalised(&self, mut loss: Tensor<1>, step: usize) -> Tensor<1> {
+        if self.recipe.dampening > 0.0 {
+            let share = step as f64 / (self.recipe.epochs * self.steps()) as f64;
+            let factor = self.recipe.dampening * (1.0 - (PI * share).cos()) / 2.0;
+            for dampened in &self.dampened {
+                loss = loss
+                    + dampened
+                        .penalty(self.network.parameters())
+                        .mul_scalar(factor);
+            }
+        }
         let smoothness = self.recipe.table.smoothness;
         if smoothness == 0.0 {
             return loss;

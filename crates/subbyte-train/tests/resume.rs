@@ -29,8 +29,24 @@ fn weights(path: &Path) -> (subbyte_graph::Graph, Vec<(usize, f64, f64)>) {
 
 #[test]
 fn two_interruptions_change_no_bit() {
+    let teacher = tempfile::tempdir().unwrap();
+    let float = recipe(&["bits=float", "epochs=1"]);
+    train(float, teacher.path(), false).unwrap();
+    let teacher = RunFolder::new(teacher.path()).finished();
+    let teacher = format!("teacher={}", teacher.display());
     for settings in [
         &["optimizer=sgd"][..],
+        &[
+            &teacher,
+            "augment.cutout=7",
+            "weight-quantizer=dorefa",
+            "activation-quantizer=pact",
+        ],
+        &[
+            "dampening=0.1",
+            "step-gradient-scale=0.5",
+            "table.equalise=true",
+        ],
         &[
             "optimizer=adam",
             "learning-rate=0.002",
@@ -106,4 +122,31 @@ fn a_finished_run_is_finished_again_without_training() {
         .unwrap();
     assert_eq!(steps, 0);
     assert_eq!(weights(&finished), before);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_another_teacher() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("teacher.sbg");
+    for seed in [1, 2] {
+        let folder = temporary.path().join(seed.to_string());
+        let settings = ["bits=float", "epochs=1", &format!("seed={seed}")];
+        train(recipe(&settings), &folder, false).unwrap();
+    }
+    let change = |seed: usize| {
+        let folder = temporary.path().join(seed.to_string());
+        std::fs::copy(RunFolder::new(folder).finished(), &path).unwrap();
+    };
+    change(1);
+    let taught = recipe(&[&format!("teacher={}", path.display()), "epochs=2"]);
+    let folder = temporary.path().join("run");
+    let after_one = |event: &Event<'_>| matches!(event, Event::Checkpoint { .. });
+    assert_eq!(stop(taught.clone(), &folder, false, after_one), 1);
+    change(2);
+    let error = train(taught.clone(), &folder, true)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("teacher's file"), "{error}");
+    change(1);
+    train(taught, &folder, true).unwrap();
 }

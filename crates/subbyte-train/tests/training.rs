@@ -184,7 +184,7 @@ fn the_log_tells_the_run_and_every_epoch() {
         Record::Run(header),
         Record::Epoch(first),
         Record::Epoch(second),
-        Record::Finished { seconds },
+        Record::Finished { seconds, table },
     ] = &records[..]
     else {
         panic!("{records:?}");
@@ -197,6 +197,11 @@ fn the_log_tells_the_run_and_every_epoch() {
     );
     assert_eq!((first.epoch, second.epoch), (1, 2));
     assert_eq!(*seconds, first.seconds + second.seconds);
+    let table = table.expect("a learned table");
+    assert_eq!(table.rows, 256);
+    assert!((2..=256).contains(&table.distinct), "{table:?}");
+    let finished = RunFolder::new(temporary.path()).finished();
+    assert_eq!(Checkpoint::load(&finished).unwrap().table, Some(table));
     let last_step = 2 * 8 - 1;
     assert_eq!(second.learning_rate, recipe.learning_rate_at(last_step, 8));
 }
@@ -281,4 +286,113 @@ fn a_start_of_another_kind_is_refused() {
         .train(&mut |_: &Event<'_>| Control::Continue, false)
         .unwrap_err();
     assert!(error.to_string().contains("start.sbg"), "{error}");
+}
+
+/// Trains a float network as a teacher; returns its file as a setting.
+fn teacher(folder: &std::path::Path) -> String {
+    let float = folder.join("teacher");
+    train(recipe(&["bits=float"]), &float, false).unwrap();
+    format!("teacher={}", RunFolder::new(&float).finished().display())
+}
+
+#[test]
+fn a_teacher_without_labels_teaches_what_it_knows() {
+    let temporary = tempfile::tempdir().unwrap();
+    let teacher = teacher(temporary.path());
+    let loss = |settings: &[&str], folder: &str| {
+        let folder = temporary.path().join(folder);
+        let settings = [&[&teacher, "epochs=3"][..], settings].concat();
+        let Outcome::Finished(done) = train(recipe(&settings), &folder, false).unwrap() else {
+            panic!("stopped");
+        };
+        done.history.clone()
+    };
+    // Labels have no part in this loss, yet the predictions come to agree with them.
+    let taught = loss(&["teacher-weight=1"], "taught");
+    assert!(taught[2].loss < taught[0].loss, "{taught:?}");
+    assert!(taught[2].accuracy > 0.2, "{taught:?}");
+    // A teacher without weight changes nothing but the recipe.
+    let alone = loss(&["teacher-weight=0"], "alone");
+    let folder = temporary.path().join("none");
+    let Outcome::Finished(none) = train(recipe(&["epochs=3"]), &folder, false).unwrap() else {
+        panic!("stopped");
+    };
+    assert_eq!(alone[2].accuracy, none.history[2].accuracy);
+}
+
+#[test]
+fn a_teacher_for_other_images_or_classes_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("teacher.sbg");
+    let setting = format!("teacher={}", path.display());
+    let refusal = |height: usize, classes: usize| {
+        let config = subbyte_graph::networks::NetworkConfig {
+            colours: 1,
+            height,
+            width: 28,
+            classes,
+            bits: None,
+            ..Default::default()
+        };
+        let graph = subbyte_graph::networks::build("small", &config).unwrap();
+        sbg::save(&path, &graph, &Default::default()).unwrap();
+        let folder = temporary.path().join("run");
+        let error = train(recipe(&[&setting]), &folder, false).unwrap_err();
+        assert!(!folder.exists());
+        error.to_string()
+    };
+    let message = refusal(32, 10);
+    assert!(
+        message.contains("28x32") && message.contains("28x28"),
+        "{message}"
+    );
+    let message = refusal(28, 7);
+    assert!(
+        message.contains("7 classes") && message.contains("10"),
+        "{message}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let error = train(recipe(&[&setting]), temporary.path(), false).unwrap_err();
+    assert!(error.to_string().contains("teacher.sbg"), "{error}");
+}
+
+#[test]
+fn dampening_brings_weights_nearer_to_their_codes() {
+    let temporary = tempfile::tempdir().unwrap();
+    let distance = |dampening: &str| {
+        let folder = temporary.path().join(dampening);
+        let setting = format!("dampening={dampening}");
+        let Outcome::Finished(done) = train(recipe(&[&setting]), &folder, false).unwrap() else {
+            panic!("stopped");
+        };
+        let value = |name: &str| done.graph.params[name].to_vec();
+        let step = value("conv2.weight.scale")[0];
+        let ratios = value("conv2.weight").into_iter().map(|w| w / step);
+        let inside = ratios.filter(|r| (-2.0..=1.0).contains(r));
+        let distances: Vec<f32> = inside.map(|r| (r - r.round()).abs()).collect();
+        distances.iter().sum::<f32>() / distances.len() as f32
+    };
+    let (free, dampened) = (distance("0"), distance("1"));
+    assert!(dampened < 0.7 * free, "{free} and {dampened}");
+}
+
+#[test]
+fn an_event_file_is_written_when_asked_and_goes_on_with_its_run() {
+    let temporary = tempfile::tempdir().unwrap();
+    let watch = |folder: &str, ask: bool, resume: bool, until: usize| {
+        let folder = temporary.path().join(folder);
+        let run = run(recipe(&["epochs=2"]), &folder).tensorboard(ask);
+        let mut observer = |event: &Event<'_>| match event {
+            Event::Checkpoint { .. } if until == 1 => Control::Stop,
+            _ => Control::Continue,
+        };
+        run.train(&mut observer, resume).unwrap();
+        let file = RunFolder::new(folder).tensorboard();
+        std::fs::metadata(file).ok().map(|file| file.len())
+    };
+    assert_eq!(watch("none", false, false, 2), None);
+    let whole = watch("whole", true, false, 2);
+    let half = watch("parts", true, false, 1);
+    assert!(half.is_some() && half < whole);
+    assert_eq!(watch("parts", false, true, 2), whole);
 }

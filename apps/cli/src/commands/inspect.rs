@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
-use subbyte::train::Epoch;
+use subbyte::train::{Epoch, TableUse};
 
 use crate::args::Inspect;
 use crate::files::{self, Network};
@@ -90,6 +90,8 @@ struct Training {
     /// Fingerprint of the training images.
     data: String,
     last_epoch: Option<Epoch>,
+    /// What became of a learned pixel table.
+    table: Option<TableUse>,
 }
 
 /// Shows what is in a model or a network.

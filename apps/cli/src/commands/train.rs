@@ -44,7 +44,9 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => PathBuf::from("runs").join(args.recipe.file_stem().unwrap_or_default()),
     };
-    let run = Run::new(recipe, split.train, &folder)?.force(args.force);
+    let run = Run::new(recipe, split.train, &folder)?
+        .force(args.force)
+        .tensorboard(args.tensorboard);
     if args.dry_run {
         return rehearse(&run, args.json);
     }

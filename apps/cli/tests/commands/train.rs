@@ -65,10 +65,20 @@ fn assert_measured(json: &Value, images: usize) {
 fn a_trained_network_is_lowered_and_measures_the_same_everywhere() {
     let place = place();
     let trained = place
-        .run(&["train", "recipe.toml", "-o", "run", "--json"])
+        .run(&[
+            "train",
+            "recipe.toml",
+            "-o",
+            "run",
+            "--tensorboard",
+            "--json",
+        ])
         .json();
     assert_measured(&trained, 100);
     assert_eq!(trained["epochs"].as_array().unwrap().len(), 1);
+    assert!(place.path("run/events.out.tfevents.subbyte").exists());
+    let inspected = place.run(&["inspect", "run/final.sbg"]).stdout;
+    assert!(inspected.contains(" of 256 rows distinct, "), "{inspected}");
 
     let evaluated = place.run(&["eval", "run/final.sbg", "--json"]).json();
     assert_measured(&evaluated, 100);

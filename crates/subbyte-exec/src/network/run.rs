@@ -123,13 +123,13 @@ impl<'a> Run<'a> {
 
     fn quantize(&self, step: &Step, quantizer: Quantizer) -> Value {
         let input = self.values[step.inputs[0]].clone();
-        let scale = step.inputs.get(1).map(|&id| self.parameter(id));
+        let parameter = step.inputs.get(1).map(|&id| self.parameter(id));
         match input.expect("validated input") {
-            Value::Feature(x) => Value::Feature(quantized(x, scale, quantizer, step.relu)),
+            Value::Feature(x) => Value::Feature(quantized(x, parameter, quantizer, step.relu)),
             Value::Parameter(x) => {
                 let [len] = x.dims();
                 let rows = self.first_axis(step.inputs[0]);
-                let x = quantized(rows_of(x, rows), scale, quantizer, false);
+                let x = quantized(rows_of(x, rows), parameter, quantizer, false);
                 Value::Parameter(x.reshape([len]))
             }
         }
@@ -226,7 +226,11 @@ impl<'a> Run<'a> {
         };
         let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<f32>>();
         let units = match (quantizer, node.inputs.get(1), weight) {
-            (_, Some(&scale), _) => numbers(self.parameter(scale)),
+            (_, Some(&parameter), _) => {
+                let parameters = numbers(self.parameter(parameter)).into_iter();
+                let unit = |p| quantizer.grid(p).scale() as f32;
+                parameters.map(unit).collect()
+            }
             // Every weight is the mean of the magnitudes or its negative.
             (Quantizer::BinaryMean { .. }, _, Some(weight)) => {
                 let [outputs, ..] = weight.dims();
@@ -315,17 +319,21 @@ fn hard_sigmoid(x: Tensor<4>) -> Tensor<4> {
 /// The quantizer's values of `x`, or of `max(x, 0)` with `relu`.
 fn quantized<const D: usize>(
     x: Tensor<D>,
-    scale: Option<Tensor<1>>,
+    parameter: Option<Tensor<1>>,
     quantizer: Quantizer,
     relu: bool,
 ) -> Tensor<D> {
-    match (quantizer, scale) {
+    match (quantizer, parameter) {
         (Quantizer::Lsq { .. }, Some(scale)) if relu => {
             ops::relu_lsq(x, scale, quantizer.code_type())
         }
         (Quantizer::Lsq { .. }, Some(scale)) => ops::lsq(x, scale, quantizer.code_type()),
-        (Quantizer::Lsq { .. }, None) => unreachable!("validated scale"),
+        (Quantizer::Pact { .. }, Some(clip)) => ops::pact(x, clip, quantizer.code_type()),
+        (Quantizer::Lsq { .. } | Quantizer::Pact { .. }, None) => {
+            unreachable!("validated parameter")
+        }
         (Quantizer::MidTreadHalf { bits, max }, _) => ops::mid_tread_half(x, bits, max),
         (Quantizer::BinaryMean { per_channel }, _) => ops::binary_mean(x, per_channel),
+        (Quantizer::DorefaWeight { bits }, _) => ops::dorefa_weight(x, bits),
     }
 }

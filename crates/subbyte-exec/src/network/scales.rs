@@ -1,4 +1,4 @@
-//! First values of quantizer steps.
+//! First values of quantizers' steps and clip values.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{ExecError, Images};
 
 impl Network {
     /// Sets every step that is still 0 from the values that reach its quantizers in one training pass over `images`:
-    /// `2 * mean |v| / sqrt(Qp)` (methods.md 2.3). Values below an unsigned quantizer's range count as 0, like behind a ReLU. A
+    /// `2 * mean |v| / sqrt(Qp)` (methods.md 2.3), and every clip value that is 0 to the largest value that has with such steps. Values below an unsigned quantizer's range count as 0, like behind a ReLU. A
     /// step with several quantizers becomes the largest that one of them asks for; each quantizer works with what is known when
     /// the pass reaches it, so that later ones see quantized inputs.
     ///
@@ -23,7 +23,8 @@ impl Network {
         let mut found: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
         let mut run = Run::new(self, images, Mode::Train, false);
         for step in &self.plain.steps {
-            if let Op::Quantize(quantizer @ Quantizer::Lsq { .. }) = step.op
+            if let Op::Quantize(quantizer) = step.op
+                && quantizer.parameter().is_some()
                 && let Op::Param { name } = &self.graph.nodes[step.inputs[1]].op
             {
                 let now = run.parameter(step.inputs[1]);
@@ -53,7 +54,7 @@ impl Network {
     }
 }
 
-/// Steps, one or one for each output channel, that suit the values which reach a quantizer.
+/// Steps or clip values, one or one for each output channel, that suit the values which reach a quantizer.
 fn wanted(run: &Run, step: &Step, quantizer: Quantizer, steps: usize) -> Vec<f32> {
     let code = quantizer.code_type();
     let unsigned = code.min_level() == 0;
@@ -68,7 +69,7 @@ fn wanted(run: &Run, step: &Step, quantizer: Quantizer, steps: usize) -> Vec<f32
             let mean = row.iter().map(magnitude).sum::<f64>() / row.len() as f64;
             let step = (2.0 * mean / largest.sqrt()) as f32;
             // Nothing but zeros: any step represents them.
-            if step > 0.0 { step } else { 1.0 }
+            quantizer.parameter_for(if step > 0.0 { step } else { 1.0 })
         })
         .collect()
 }

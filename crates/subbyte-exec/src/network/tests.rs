@@ -1,5 +1,7 @@
 use burn::tensor::{Device, Tensor};
-use subbyte_graph::networks::{Bits, FirstLayer, LastLayer, NetworkConfig, build};
+use subbyte_graph::networks::{
+    ActivationQuantizer, Bits, FirstLayer, LastLayer, NetworkConfig, WeightQuantizer, build,
+};
 use subbyte_graph::{Graph, Op, Param, Role};
 
 use super::*;
@@ -36,7 +38,11 @@ fn config(bits: &str) -> NetworkConfig {
 }
 
 fn network(name: &str, bits: &str) -> Network {
-    let graph = build(name, &config(bits)).expect("network");
+    network_of(name, &config(bits))
+}
+
+fn network_of(name: &str, config: &NetworkConfig) -> Network {
+    let graph = build(name, config).expect("network");
     let mut network = Network::new(&graph, &Device::flex().autodiff()).expect("network");
     network
         .initialise_scales(&images(8, 28, 1))
@@ -156,9 +162,21 @@ fn steps_over_several_nodes_compute_what_single_nodes_do() {
 
 #[test]
 fn a_backend_without_custom_operations_trains_the_same_network() {
-    for (bits, tolerance) in [("float", 1e-3), ("w4a4", 0.1)] {
+    use ActivationQuantizer as Activation;
+    use WeightQuantizer as Weight;
+    for (bits, weight_quantizer, activation_quantizer, tolerance) in [
+        ("float", Weight::Lsq, Activation::Lsq, 1e-3),
+        ("w4a4", Weight::Lsq, Activation::Lsq, 0.1),
+        ("w4a4", Weight::Dorefa, Activation::Dorefa, 0.1),
+        ("w4a4", Weight::Dorefa, Activation::Pact, 0.1),
+    ] {
+        let config = NetworkConfig {
+            weight_quantizer,
+            activation_quantizer,
+            ..config(bits)
+        };
         let run = || {
-            let mut network = network("small", bits);
+            let mut network = network_of("small", &config);
             let images = images(6, 28, 1);
             let loss = descend(&mut network, &images, &[0, 1, 2, 3, 4, 5]);
             let logits = network.predict(&images).expect("forward");

@@ -180,7 +180,8 @@ impl CodeConv {
     /// Values and the codes of the input.
     fn forward(&self, x: &[f32]) -> (Vec<f32>, Vec<u8>) {
         let two_products = 2 * i64::from(self.code.max_code()) * self.largest_weight();
-        if two_products <= i16::MAX.into() {
+        let bytes = self.weights.iter().all(|w| i8::try_from(*w).is_ok());
+        if bytes && two_products <= i16::MAX.into() {
             self.convolve(
                 x,
                 |weight| weight as i8,
@@ -364,6 +365,10 @@ mod tests {
                 [
                     levels(CodeType::unsigned(8), &[0.013]),
                     levels(CodeType::signed(8), &[0.003]),
+                ],
+                [
+                    levels(CodeType::unsigned(1), &[1.0]),
+                    levels(CodeType::bipolar(8), &[0.003]),
                 ],
             ] {
                 let (x, weight) = (quantized(x, &of_x, 1), quantized(weight, &of_weight, 2));

@@ -92,7 +92,7 @@ impl Lsq {
 }
 
 vectorize! {
-    fn quantize<'a>(lsq: Lsq, x: &'a [f32], scale: f32, out: &'a mut [f32]) -> () {
+    pub(super) fn quantize<'a>(lsq: Lsq, x: &'a [f32], scale: f32, out: &'a mut [f32]) -> () {
         for (out, x) in out.iter_mut().zip(x) {
             *out = lsq.level(x / scale) * scale;
         }

@@ -23,6 +23,7 @@ impl Coded {
             return Err("only parameters can be quantized as weights".to_owned());
         };
         let data = param.to_vec();
+        let data = quantizer.prepare(&data);
         let rows = param.shape.first().copied().unwrap_or(1).max(1);
         let row = (data.len() / rows).max(1);
         let scales = scales_of(graph, id, quantizer, &data, row)?;
@@ -68,7 +69,7 @@ impl Coded {
     }
 }
 
-/// Scale parameter of a quantizer, checked; what the quantizer derives from the weights themselves where it has none.
+/// What [`Quantizer::grid`] is given: the quantizer's parameter, checked, or what it derives from the weights themselves.
 fn scales_of(
     graph: &Graph,
     id: NodeId,
@@ -77,8 +78,8 @@ fn scales_of(
     row: usize,
 ) -> Result<Vec<f32>, String> {
     let scales = match quantizer {
-        Quantizer::Lsq { .. } => scale_param(graph, id)?,
-        Quantizer::MidTreadHalf { .. } => vec![1.0],
+        Quantizer::Lsq { .. } | Quantizer::Pact { .. } => parameter(graph, id)?,
+        Quantizer::MidTreadHalf { .. } | Quantizer::DorefaWeight { .. } => vec![1.0],
         Quantizer::BinaryMean { per_channel } => {
             let run = if per_channel { row } else { data.len().max(1) };
             data.chunks(run)
@@ -95,8 +96,8 @@ fn scales_of(
         .collect())
 }
 
-/// The learned step of quantizer node `id`.
-pub(super) fn scale_param(graph: &Graph, id: NodeId) -> Result<Vec<f32>, String> {
+/// The learned step or clip value of quantizer node `id`.
+pub(super) fn parameter(graph: &Graph, id: NodeId) -> Result<Vec<f32>, String> {
     let node = &graph.nodes[id];
     let scales = node
         .inputs
@@ -126,11 +127,11 @@ pub(super) fn activation_grid(
 ) -> Result<Grid, String> {
     match quantizer {
         Quantizer::MidTreadHalf { .. } => Ok(quantizer.grid(1.0)),
-        Quantizer::BinaryMean { .. } => {
-            Err("binary mean scaling is for weights, not activations".to_owned())
+        Quantizer::BinaryMean { .. } | Quantizer::DorefaWeight { .. } => {
+            Err("its quantizer is for weights, not activations".to_owned())
         }
-        Quantizer::Lsq { .. } => match scale_param(graph, id)?.as_slice() {
-            [scale] => Ok(quantizer.grid(*scale)),
+        Quantizer::Lsq { .. } | Quantizer::Pact { .. } => match parameter(graph, id)?.as_slice() {
+            [parameter] => Ok(quantizer.grid(*parameter)),
             _ => Err("activations have one scale for all channels".to_owned()),
         },
     }

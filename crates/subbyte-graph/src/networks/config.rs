@@ -32,9 +32,11 @@ pub struct NetworkConfig {
     pub mean: Vec<f32>,
     /// Standard deviation of the pixels, likewise.
     pub std: Vec<f32>,
-    /// How 1-bit weights are scaled. Wider weights have a learned step for each tensor.
+    /// How weights of 2 bits and more are quantized.
+    pub weight_quantizer: WeightQuantizer,
+    /// How 1-bit weights are scaled.
     pub binary_scale: BinaryScale,
-    /// How activations are quantized, residual streams apart, which always have a learned step.
+    /// How activations are quantized, residual streams apart: the signed ends of their branches need a learned step.
     pub activation_quantizer: ActivationQuantizer,
     /// Seed of the initial weights and tables. Layers of one name and shape start from the same weights in every network.
     pub seed: u64,
@@ -57,6 +59,7 @@ impl Default for NetworkConfig {
             last: LastLayer::default(),
             mean: vec![0.5],
             std: vec![0.25],
+            weight_quantizer: WeightQuantizer::default(),
             binary_scale: BinaryScale::default(),
             activation_quantizer: ActivationQuantizer::default(),
             seed: 0,
@@ -165,6 +168,17 @@ pub enum LastLayer {
     Body,
 }
 
+/// How weights of 2 bits and more are quantized. Those of 1 bit are always scaled by their mean magnitude.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightQuantizer {
+    /// Learned step, one for the tensor ([`crate::Quantizer::Lsq`]).
+    #[default]
+    Lsq,
+    /// Hyperbolic tangents between -1 and 1 ([`crate::Quantizer::DorefaWeight`]).
+    Dorefa,
+}
+
 /// How 1-bit weights are scaled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -188,6 +202,10 @@ pub enum ActivationQuantizer {
         /// Value of the largest code.
         max: f32,
     },
+    /// Values from 0 to 1 in equal steps (DoReFa), which is LSQ with a step that is not learned.
+    Dorefa,
+    /// Learned clip value. A pixel table has LSQ's learned step instead: its entries follow the step, so nothing would be left to clip.
+    Pact,
 }
 
 impl NetworkConfig {

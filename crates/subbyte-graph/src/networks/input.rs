@@ -85,7 +85,8 @@ impl Builder<'_> {
         let tables = if shared { 1 } else { self.config.colours };
         let n = f32::from(CodeType::unsigned(bits).max_code());
         let max = match self.config.activation_quantizer {
-            ActivationQuantizer::Lsq => TABLE_MAX,
+            ActivationQuantizer::Lsq | ActivationQuantizer::Pact => TABLE_MAX,
+            ActivationQuantizer::Dorefa => 1.0,
             ActivationQuantizer::MidTreadHalf { max } => max,
         };
         let step = max / n;
@@ -97,7 +98,7 @@ impl Builder<'_> {
         let param = Param::new([tables, rows, depth], Role::Table, values);
         let mut id = self.graph.param("input.table", param);
         if self.config.bits.is_some() {
-            id = self.quantize_activation("input.table", id, bits, step);
+            id = self.quantize_table(id, bits, step);
         }
         let id = self.graph.push("input", Op::PixelTable, &[image, id]);
         (id, depth)

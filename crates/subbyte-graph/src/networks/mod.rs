@@ -13,7 +13,7 @@ mod vgg_small;
 
 pub use config::{
     ActivationQuantizer, BinaryScale, Bits, FirstLayer, Input, LastLayer, NetworkConfig,
-    TableConfig,
+    TableConfig, WeightQuantizer,
 };
 
 use builder::Builder;

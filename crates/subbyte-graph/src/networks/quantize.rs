@@ -3,7 +3,7 @@
 use subbyte_num::CodeType;
 
 use super::{
-    ActivationQuantizer,
+    ActivationQuantizer, WeightQuantizer,
     builder::{Builder, Tensor},
 };
 use crate::{NodeId, Op, Param, Quantizer, Role, rng::Rng};
@@ -23,33 +23,60 @@ impl Builder<'_> {
     pub(super) fn quantize(&mut self, name: &str, x: Tensor, bits: Option<u8>) -> Tensor {
         match bits {
             Some(bits) => Tensor {
-                id: self.quantize_activation(name, x.id, bits, 0.0),
+                id: self.quantize_activation(name, x.id, bits),
                 ..x
             },
             None => x,
         }
     }
 
-    /// A step of 0 is set from the first training batch.
-    pub(super) fn quantize_activation(
-        &mut self,
-        name: &str,
-        x: NodeId,
-        bits: u8,
-        step: f32,
-    ) -> NodeId {
+    /// Steps and clip values of 0 are set from the first training batch.
+    fn quantize_activation(&mut self, name: &str, x: NodeId, bits: u8) -> NodeId {
         let node = format!("{name}.quantize");
         match self.config.activation_quantizer {
-            ActivationQuantizer::Lsq => {
-                let scale = Param::new([1], Role::Scale, vec![step]);
-                let scale = self.graph.param(format!("{name}.scale"), scale);
-                self.graph.lsq(&node, x, scale, bits, false)
-            }
+            ActivationQuantizer::Lsq => self.quantize_by_step(name, x, bits, Role::Scale, 0.0),
             ActivationQuantizer::MidTreadHalf { max } => {
                 let op = Op::Quantize(Quantizer::MidTreadHalf { bits, max });
                 self.graph.push(node, op, &[x])
             }
+            ActivationQuantizer::Dorefa => {
+                let step = 1.0 / f32::from(CodeType::unsigned(bits).max_code());
+                self.quantize_by_step(name, x, bits, Role::Constant, step)
+            }
+            ActivationQuantizer::Pact => {
+                let clip = Param::new([1], Role::Clip, vec![0.0]);
+                let clip = self.graph.param(format!("{name}.clip"), clip);
+                let op = Op::Quantize(Quantizer::Pact { bits });
+                self.graph.push(node, op, &[x, clip])
+            }
         }
+    }
+
+    /// Quantizer of the learned table that node `x` reads, whose entries were made for steps of size `step`.
+    pub(super) fn quantize_table(&mut self, x: NodeId, bits: u8, step: f32) -> NodeId {
+        const NAME: &str = "input.table";
+        match self.config.activation_quantizer {
+            ActivationQuantizer::Lsq | ActivationQuantizer::Pact => {
+                self.quantize_by_step(NAME, x, bits, Role::Scale, step)
+            }
+            ActivationQuantizer::MidTreadHalf { .. } | ActivationQuantizer::Dorefa => {
+                self.quantize_activation(NAME, x, bits)
+            }
+        }
+    }
+
+    fn quantize_by_step(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        bits: u8,
+        role: Role,
+        step: f32,
+    ) -> NodeId {
+        let scale = Param::new([1], role, vec![step]);
+        let scale = self.graph.param(format!("{name}.scale"), scale);
+        self.graph
+            .lsq(&format!("{name}.quantize"), x, scale, bits, false)
     }
 
     /// Weight `LAYER.weight` with normal random numbers of variance `gain / inputs` (He's initialization at gain 2), behind a
@@ -78,6 +105,10 @@ impl Builder<'_> {
             None => weight,
             Some(1) => {
                 let op = Op::Quantize(Quantizer::BinaryMean { per_channel });
+                self.graph.push(node, op, &[weight])
+            }
+            Some(bits) if self.config.weight_quantizer == WeightQuantizer::Dorefa => {
+                let op = Op::Quantize(Quantizer::DorefaWeight { bits });
                 self.graph.push(node, op, &[weight])
             }
             Some(bits) => {

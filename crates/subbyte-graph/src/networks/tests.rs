@@ -121,8 +121,14 @@ fn every_network_builds_fully_quantized() {
         for activation_quantizer in [
             ActivationQuantizer::Lsq,
             ActivationQuantizer::MidTreadHalf { max: 2.0 },
+            ActivationQuantizer::Dorefa,
+            ActivationQuantizer::Pact,
         ] {
             let config = NetworkConfig {
+                weight_quantizer: match activation_quantizer {
+                    ActivationQuantizer::Dorefa => WeightQuantizer::Dorefa,
+                    _ => WeightQuantizer::Lsq,
+                },
                 height: 64,
                 width: 48,
                 activation_quantizer,

@@ -1,7 +1,7 @@
 //! Shape rules of the operators. Sizes may come from a damaged file, so no sum or product is taken on trust.
 
 use super::Shape;
-use crate::{Op, TABLE_ROWS, Window};
+use crate::{Op, Quantizer, Role, TABLE_ROWS, Window};
 
 /// Fewest and most inputs of an operator.
 pub(super) fn arity(op: &Op) -> (usize, usize) {
@@ -12,7 +12,7 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
         Op::BatchNorm { .. } => (5, 5),
         Op::Concat => (1, usize::MAX),
         Op::Quantize(quantizer) => {
-            let inputs = 1 + usize::from(quantizer.has_scale());
+            let inputs = 1 + usize::from(quantizer.parameter().is_some());
             (inputs, inputs)
         }
         Op::Normalize { .. }
@@ -79,7 +79,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             let [c, h, w] = feature(inputs[0])?;
             [c, product(&[h, *vertical])?, product(&[w, *horizontal])?]
         }
-        Op::Quantize(quantizer) => return quantized(inputs, quantizer.has_scale()),
+        Op::Quantize(quantizer) => return quantized(inputs, *quantizer),
     };
     Ok(Shape::Feature(dims))
 }
@@ -274,19 +274,28 @@ fn slice(
 }
 
 /// Quantizing keeps the shape; the scale has one entry, or one for each output channel of a parameter.
-fn quantized(inputs: &[&Shape], has_scale: bool) -> Result<Shape, String> {
+fn quantized(inputs: &[&Shape], quantizer: Quantizer) -> Result<Shape, String> {
     let x = inputs[0];
     if matches!(x, Shape::Image(_)) {
         return Err("quantizes the u8 image; put a pixel table between".into());
     }
-    if has_scale {
-        let scale = param(inputs[1], "scale")?;
-        let per_channel = matches!(x, Shape::Param(dims) if dims.first() == scale.first());
-        if scale.len() != 1 || (scale != [1] && !per_channel) {
-            return Err(format!(
-                "its scale is {scale:?}; [1] is needed, or [out] for a weight [out, ..]"
-            ));
+    match quantizer.parameter() {
+        Some(Role::Clip) => {
+            let clip = param(inputs[1], "clip value")?;
+            if clip != [1] {
+                return Err(format!("its clip value is {clip:?}; [1] is needed"));
+            }
         }
+        Some(_) => {
+            let scale = param(inputs[1], "scale")?;
+            let per_channel = matches!(x, Shape::Param(dims) if dims.first() == scale.first());
+            if scale.len() != 1 || (scale != [1] && !per_channel) {
+                return Err(format!(
+                    "its scale is {scale:?}; [1] is needed, or [out] for a weight [out, ..]"
+                ));
+            }
+        }
+        None => {}
     }
     Ok(x.clone())
 }

@@ -35,7 +35,10 @@ fn normalize(graph: &Graph, node: &Node, mean: &[f32], std: &[f32]) -> Option<St
 
 fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String> {
     match quantizer {
-        Quantizer::Lsq { bits, .. } | Quantizer::MidTreadHalf { bits, .. }
+        Quantizer::Lsq { bits, .. }
+        | Quantizer::MidTreadHalf { bits, .. }
+        | Quantizer::Pact { bits }
+        | Quantizer::DorefaWeight { bits }
             if !(1..=8).contains(&bits) =>
         {
             Some(format!("has {bits} bits; use 1 to 8"))
@@ -49,8 +52,11 @@ fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String>
         Quantizer::MidTreadHalf { max, .. } if !(max.is_finite() && max > 0.0) => {
             Some(format!("its largest value is {max}; a positive number is needed"))
         }
-        Quantizer::BinaryMean { .. } if !reads_param(graph, node) => {
-            Some("binary mean scaling is for weights; use another quantizer for activations".into())
+        Quantizer::DorefaWeight { bits: 1 } => Some(
+            "DoReFa's weights of 1 bit are those of binary mean scaling; use that".into(),
+        ),
+        _ if quantizer.is_for_weights() && !reads_param(graph, node) => {
+            Some("its quantizer is for weights; use another one for activations".into())
         }
         _ => None,
     }

@@ -35,6 +35,7 @@ enum Place {
     Variance,
     Table,
     Scale,
+    Clip,
 }
 
 impl Place {
@@ -49,18 +50,23 @@ impl Place {
             Place::Variance => Some((Role::Statistic, "variance")),
             Place::Table => Some((Role::Table, "table")),
             Place::Scale => Some((Role::Scale, "scale")),
+            Place::Clip => Some((Role::Clip, "clip value")),
         }
     }
 }
 
 /// Places of an operator's inputs, in order.
 fn places(op: &Op) -> &'static [Place] {
-    use Place::{Bias, Data, Mean, Norm, Scale, Table, Variance, Weight};
+    use Place::{Bias, Clip, Data, Mean, Norm, Scale, Table, Variance, Weight};
     match op {
         Op::Conv2d { .. } | Op::Linear => &[Data, Weight, Bias],
         Op::BatchNorm { .. } => &[Data, Norm, Norm, Mean, Variance],
         Op::PixelTable => &[Data, Table],
-        Op::Quantize(_) => &[Data, Scale],
+        Op::Quantize(quantizer) => match quantizer.parameter() {
+            Some(Role::Clip) => &[Data, Clip],
+            Some(_) => &[Data, Scale],
+            None => &[Data],
+        },
         _ => &[],
     }
 }
@@ -94,10 +100,10 @@ fn use_problem<'a>(
         )
     } else if place == Place::Variance && any(|v| v < 0.0) {
         "a variance is negative".into()
-    } else if place == Place::Scale
+    } else if matches!(place, Place::Scale | Place::Clip)
         && (any(|s| s < 0.0) || !param.role.is_trained() && any(|s| s == 0.0))
     {
-        "a scale must be positive (0 only where training still sets it)".into()
+        format!("a {what} must be positive (0 only where training still sets it)")
     } else {
         return None;
     };

@@ -223,7 +223,7 @@ fn quantizers_must_stand_where_they_can_work() {
             quantize.inputs.pop();
         },
         &[
-            "stem.quantize: binary mean scaling is for weights",
+            "stem.quantize: its quantizer is for weights",
             "stem.scale: nothing reads it",
         ],
     );

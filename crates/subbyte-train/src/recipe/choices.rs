@@ -75,6 +75,10 @@ pub enum ActivationQuantizer {
     Lsq,
     /// Linear mid-tread half (methods.md 2.1).
     MidTreadHalf,
+    /// Equal steps from 0 to 1 (methods.md 2.3).
+    Dorefa,
+    /// Learned clip value with weight decay (methods.md 2.3); a pixel table has a learned step.
+    Pact,
 }
 
 /// Where the scales of a network that starts from another one come from.

@@ -16,7 +16,10 @@ pub use choices::{
     ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Schedule,
 };
 pub use keys::{KEYS, Key};
-pub use subbyte_graph::{TableInit, networks::BinaryScale};
+pub use subbyte_graph::{
+    TableInit,
+    networks::{BinaryScale, WeightQuantizer},
+};
 
 use crate::TrainError;
 
@@ -43,7 +46,9 @@ pub struct Recipe {
     /// What turns pixels into codes in front of a first layer that is like the body; `None` stands for [`Input::Table`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Input>,
-    /// How 1-bit weights are scaled; wider ones have a learned step.
+    /// Quantizer of weights of 2 bits and more.
+    pub weight_quantizer: WeightQuantizer,
+    /// How 1-bit weights are scaled.
     pub binary_scale: BinaryScale,
     /// Quantizer of activations.
     pub activation_quantizer: ActivationQuantizer,
@@ -55,6 +60,13 @@ pub struct Recipe {
     pub from_scales: FromScales,
     /// Mean and deviation of pixels for a float first layer.
     pub normalize: Normalize,
+    /// A trained `.sbg` for the same images and classes, whose logits the network learns from beside the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// Share of the teacher in the loss, the rest being that of the labels.
+    pub teacher_weight: f64,
+    /// Temperature at which teacher and network are compared.
+    pub teacher_temperature: f64,
 
     /// Passes over the training images; 0 leaves a network as it comes from `from`.
     pub epochs: usize,
@@ -78,8 +90,12 @@ pub struct Recipe {
     pub step_factor: f64,
     /// Epochs in which the learning rate rises linearly from near zero.
     pub warm_up_epochs: f64,
-    /// L2 weight decay of the weights of convolutions and linear layers; no other parameter decays.
+    /// L2 weight decay of the weights of convolutions and linear layers and of PACT's clip values; no other parameter decays.
     pub weight_decay: f64,
+    /// Factor on the gradient of learned steps.
+    pub step_gradient_scale: f64,
+    /// Factor, reached at the end, of the penalty on the squared distances of weights with learned steps from their codes' values.
+    pub dampening: f64,
     /// Share of the target that is spread evenly over all classes.
     pub label_smoothing: f64,
     /// Training images over which batch-norm statistics are measured anew at the end; 0 keeps the running ones.
@@ -120,6 +136,8 @@ pub struct AugmentRecipe {
     /// Smallest share of the image's area that a random crop covers before it is resized; `None` for no such crop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<f64>,
+    /// Side in pixels of a square at random that is painted over with the value 128; 0 for none.
+    pub cutout: usize,
 }
 
 /// `[table]`: the pixel table, or the fixed encoder in its place.
@@ -141,6 +159,8 @@ pub struct TableRecipe {
     pub smoothness: f64,
     /// Factor on the learning rate of a learned table.
     pub learning_rate_factor: f64,
+    /// Whether the gradient of a row is divided by the square root of how many pixels of the batch read it (methods.md 1.8).
+    pub equalise: bool,
 }
 
 impl Default for Recipe {
@@ -155,11 +175,15 @@ impl Default for Recipe {
             first: End::Body,
             last: End::Body,
             input: None,
+            weight_quantizer: WeightQuantizer::Lsq,
             binary_scale: BinaryScale::Channel,
             activation_quantizer: ActivationQuantizer::Lsq,
             from: None,
             from_scales: FromScales::Keep,
             normalize: Normalize::Data,
+            teacher: None,
+            teacher_weight: 0.5,
+            teacher_temperature: 4.0,
             epochs: 10,
             batch_size: 128,
             seed: 1,
@@ -172,6 +196,8 @@ impl Default for Recipe {
             step_factor: 0.1,
             warm_up_epochs: 0.0,
             weight_decay: 1e-4,
+            step_gradient_scale: 1.0,
+            dampening: 0.0,
             label_smoothing: 0.0,
             reestimation_images: 2048,
             data: DataRecipe::default(),
@@ -202,6 +228,7 @@ impl Default for TableRecipe {
             init: TableInit::GeneralisedThermometer,
             smoothness: 0.0,
             learning_rate_factor: 1.0,
+            equalise: false,
         }
     }
 }
@@ -228,8 +255,8 @@ impl Recipe {
             let path = folder.join(path);
             std::path::absolute(&path).map_err(|e| TrainError::io("find", &path, e))
         };
-        if let Some(from) = &mut self.from {
-            *from = absolute(from)?;
+        for path in [&mut self.from, &mut self.teacher].into_iter().flatten() {
+            *path = absolute(path)?;
         }
         if self.data.path != BUILT_IN {
             self.data.path = absolute(self.data.path.as_ref())?.display().to_string();

@@ -22,6 +22,7 @@ fn a_written_recipe_reads_back_the_same() {
 fn every_key_of_a_written_recipe_is_described_once_and_the_other_way_round() {
     let recipe = Recipe {
         from: Some("float.sbg".into()),
+        teacher: Some("float.sbg".into()),
         input: Some(Input::Table),
         table: TableRecipe {
             bits: Some(2),
@@ -102,6 +103,9 @@ fn all_impossible_combinations_are_listed_at_once() {
     let recipe = Recipe {
         bits: Bits::try_from("w9a2".to_owned()).unwrap(),
         residual_bits: 0,
+        weight_quantizer: WeightQuantizer::Dorefa,
+        dampening: 0.1,
+        teacher_weight: 2.0,
         batch_size: 1,
         steps_at: vec![3],
         learning_rate: f64::NAN,
@@ -112,6 +116,8 @@ fn all_impossible_combinations_are_listed_at_once() {
     for key in [
         "`bits`",
         "`residual-bits`",
+        "`dampening`",
+        "`teacher-weight`",
         "`batch-size`",
         "`steps-at`",
         "`learning-rate`",
@@ -147,9 +153,14 @@ fn a_missing_recipe_and_broken_toml_name_the_file() {
 fn relative_paths_lie_beside_the_recipe_and_stay_where_they_are_when_it_is_copied() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
-    std::fs::write(&path, "from = \"float.sbg\"\n[data]\npath = \"images\"\n").unwrap();
+    std::fs::write(
+        &path,
+        "from = \"float.sbg\"\nteacher = \"teacher.sbg\"\n[data]\npath = \"images\"\n",
+    )
+    .unwrap();
     let recipe = Recipe::load(&path).unwrap();
     assert_eq!(recipe.from, Some(folder.path().join("float.sbg")));
+    assert_eq!(recipe.teacher, Some(folder.path().join("teacher.sbg")));
     assert_eq!(Path::new(&recipe.data.path), folder.path().join("images"));
     std::fs::create_dir(folder.path().join("run")).unwrap();
     let copy = folder.path().join("run/recipe.toml");

@@ -1,4 +1,6 @@
-use super::{ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule};
+use super::{
+    ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule, WeightQuantizer,
+};
 use crate::TrainError;
 use subbyte_graph::TABLE_ROWS;
 
@@ -45,16 +47,36 @@ impl Recipe {
                 self.residual_bits
             ));
         }
-        if self.bits == Bits::Float && self.activation_quantizer != ActivationQuantizer::Lsq {
-            problems.push("`activation-quantizer` is set but `bits` is float".into());
+        if self.bits == Bits::Float {
+            let activations = self.activation_quantizer != ActivationQuantizer::Lsq;
+            let weights = self.weight_quantizer != WeightQuantizer::Lsq;
+            for (key, set) in [("activation", activations), ("weight", weights)] {
+                if set {
+                    problems.push(format!("`{key}-quantizer` is set but `bits` is float"));
+                }
+            }
+        }
+        let learned_steps = matches!(self.bits, Bits::Low(bits) if bits.weights > 1)
+            && self.weight_quantizer == WeightQuantizer::Lsq;
+        if self.dampening > 0.0 && !learned_steps {
+            problems.push(
+                "`dampening` is set, but no weights have a learned step: it needs 2 bits and `weight-quantizer = \"lsq\"`".into(),
+            );
         }
     }
 
     fn check_table(&self, problems: &mut Vec<String>) {
         let coded = self.first == End::Body && self.bits != Bits::Float;
         let learned = coded && self.input() == Input::Table;
-        if self.table.smoothness != 0.0 && !learned {
-            problems.push("`table.smoothness` is set, but the table is not learned".into());
+        for (key, set) in [
+            ("smoothness", self.table.smoothness != 0.0),
+            ("equalise", self.table.equalise),
+        ] {
+            if set && !learned {
+                problems.push(format!(
+                    "`table.{key}` is set, but the table is not learned"
+                ));
+            }
         }
         if !(1..=256).contains(&self.table.depth) {
             problems.push(format!(
@@ -121,8 +143,24 @@ impl Recipe {
             "`weight-decay` must be from 0 to below 1",
         );
         require(
+            self.step_gradient_scale.is_finite() && self.step_gradient_scale >= 0.0,
+            "`step-gradient-scale` must be at least 0",
+        );
+        require(
+            self.dampening.is_finite() && self.dampening >= 0.0,
+            "`dampening` must be at least 0",
+        );
+        require(
             (0.0..1.0).contains(&self.label_smoothing),
             "`label-smoothing` must be from 0 to below 1",
+        );
+        require(
+            (0.0..=1.0).contains(&self.teacher_weight),
+            "`teacher-weight` must be from 0 to 1",
+        );
+        require(
+            self.teacher_temperature.is_finite() && self.teacher_temperature > 0.0,
+            "`teacher-temperature` must be above 0",
         );
         require(
             (0.0..1.0).contains(&self.data.validation),

@@ -4,7 +4,7 @@ mod file;
 mod first_layer;
 mod names;
 
-use subbyte_graph::{Graph, Op, Quantizer, Role, Storage};
+use subbyte_graph::{Graph, Op, Role, Storage};
 
 pub(crate) use file::{Tensors, read};
 
@@ -15,14 +15,16 @@ use crate::{Taken, recipe::FromScales};
 /// A first convolution that reads a pixel table, or a fixed encoder of several columns, takes the weights of one that reads colours,
 /// spread over the columns.
 ///
-/// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured".
+/// Where a weight or a table is taken without its scale, the scale is set to 0, which stands for "to be measured". Clip values count as
+/// scales here.
 pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromScales) -> Taken {
     let mut taken = Taken::default();
     for (name, param) in &mut graph.params {
         if param.role == Role::Constant {
             continue;
         }
-        let wanted = param.role != Role::Scale || scales == FromScales::Keep;
+        let scale = matches!(param.role, Role::Scale | Role::Clip);
+        let wanted = !scale || scales == FromScales::Keep;
         match theirs.get(name) {
             Some((shape, numbers)) if wanted && *shape == param.shape => {
                 param.storage = Storage::F32(numbers.clone());
@@ -56,7 +58,7 @@ pub(crate) fn take_parameters(graph: &mut Graph, theirs: &Tensors, scales: FromS
 fn scales_to_measure(graph: &Graph, missing: &[String]) -> Vec<String> {
     let missing = |name: &str| missing.iter().any(|m| m == name);
     let scale_of = |node: &subbyte_graph::Node| {
-        let (Op::Quantize(Quantizer::Lsq { .. }), [x, scale]) = (&node.op, &node.inputs[..]) else {
+        let (Op::Quantize(_), [x, scale]) = (&node.op, &node.inputs[..]) else {
             return None;
         };
         let (values, _) = graph.param_of(*x)?;

@@ -37,6 +37,7 @@ pub fn report(
             epochs: c.history.len(),
             data: c.data.clone(),
             last_epoch: c.history.last().cloned(),
+            table: c.table,
         }),
     })
 }

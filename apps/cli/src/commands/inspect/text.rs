@@ -189,6 +189,12 @@ fn checkpoint(training: &Training) -> String {
         }
         text += "\n";
     }
+    if let Some(table) = &training.table {
+        text += &format!(
+            "  pixel table: {} of {} rows distinct, {} for pixels of no training image, {} at the limits of their range\n",
+            table.distinct, table.rows, table.unseen, table.at_limits
+        );
+    }
     text + &pair("recipe", &training.recipe)
 }
 
