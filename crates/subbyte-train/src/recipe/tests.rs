@@ -24,6 +24,15 @@ fn every_key_of_a_written_recipe_is_described_once_and_the_other_way_round() {
         from: Some("float.sbg".into()),
         teacher: Some("float.sbg".into()),
         input: Some(Input::Table),
+        data: DataRecipe {
+            size: Some(224),
+            shorter_side: Some(256),
+            ..DataRecipe::default()
+        },
+        augment: AugmentRecipe {
+            crop: Some(0.08),
+            ..AugmentRecipe::default()
+        },
         table: TableRecipe {
             bits: Some(2),
             ..TableRecipe::default()
