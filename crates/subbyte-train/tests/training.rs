@@ -196,7 +196,8 @@ fn the_log_tells_the_run_and_every_epoch() {
         (240, 60)
     );
     assert_eq!((first.epoch, second.epoch), (1, 2));
-    assert_eq!(*seconds, first.seconds + second.seconds);
+    // Numbers that were written as text may have lost their last bit.
+    assert!((*seconds - first.seconds - second.seconds).abs() < 1e-9);
     let table = table.expect("a learned table");
     assert_eq!(table.rows, 256);
     assert!((2..=256).contains(&table.distinct), "{table:?}");
