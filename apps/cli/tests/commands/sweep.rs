@@ -355,7 +355,7 @@ fn wrong_sweeps_are_refused_before_anything_is_written() {
     refused(&["--set", "epoch=3"], &["`epochs`"]);
     refused(
         &["--set", "from=none.sbg"],
-        &["float-seed1", "none.sbg", "does not exist"],
+        &["table-seed1", "none.sbg", "does not exist"],
     );
     let none = place.run(&["sweep", "rows.toml", "--seeds", "0"]);
     assert_eq!(none.code, 2);
