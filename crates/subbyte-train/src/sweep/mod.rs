@@ -133,11 +133,16 @@ impl Sweep {
             let run = path.parent()?.file_name()?.to_owned();
             Some((run, path.file_name()?.to_owned()))
         };
-        if let (Some(mine), Some(theirs)) = (&run.recipe.from, &mut there.from)
-            && mine.starts_with(&self.folder)
-            && network(mine) == network(theirs)
-        {
-            theirs.clone_from(mine);
+        for (mine, theirs) in [
+            (&run.recipe.from, &mut there.from),
+            (&run.recipe.teacher, &mut there.teacher),
+        ] {
+            if let (Some(mine), Some(theirs)) = (mine, theirs)
+                && mine.starts_with(&self.folder)
+                && network(mine) == network(theirs)
+            {
+                theirs.clone_from(mine);
+            }
         }
         Ok(Some(run.recipe.differences(&there)))
     }

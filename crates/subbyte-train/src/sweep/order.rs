@@ -5,13 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use toml::Table;
-
 use super::SweepRun;
 use crate::{RunFolder, TrainError};
-
-/// Keys of a recipe that name another network.
-const NETWORKS: [&str; 2] = ["from", "teacher"];
 
 /// Finds what each run needs and puts that before it; otherwise the order stays.
 pub(super) fn sort(mut runs: Vec<SweepRun>, folder: &Path) -> Result<Vec<SweepRun>, TrainError> {
@@ -85,7 +80,8 @@ fn visit(
 
 /// The networks that a recipe names, with their keys.
 fn networks(run: &SweepRun) -> Vec<(&'static str, PathBuf)> {
-    let table: Table = toml::from_str(&run.recipe.to_toml()).unwrap_or_default();
-    let path = |key| Some((key, PathBuf::from(table.get(key)?.as_str()?)));
-    NETWORKS.into_iter().filter_map(path).collect()
+    let recipe = &run.recipe;
+    let named = [("from", &recipe.from), ("teacher", &recipe.teacher)];
+    let path = |(key, path): (&'static str, &Option<PathBuf>)| Some((key, path.clone()?));
+    named.into_iter().filter_map(path).collect()
 }

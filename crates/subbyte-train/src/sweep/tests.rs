@@ -216,6 +216,26 @@ fn what_is_wrong_is_said_before_anything_is_trained() {
 }
 
 #[test]
+fn a_teacher_comes_first_and_a_moved_sweep_is_the_same() {
+    let rows = "[rows.a]\nteacher = \"{sweep}/b-seed{seed}/final.sbg\"\n[rows.b]\n";
+    let place = Place::new(&[("rows.toml", rows)]);
+    let sweep = place.plan(&["rows.toml"], &[], &[], 1).unwrap();
+    assert_eq!(names(&sweep), ["b-seed1", "a-seed1"]);
+    let run = &sweep.runs()[1];
+    assert_eq!(sweep.differences(run).unwrap(), None);
+
+    let folder = sweep.run_folder(run);
+    fs::create_dir_all(folder.path()).unwrap();
+    let mut moved = run.recipe.clone();
+    moved.teacher = Some("/elsewhere/sweep/b-seed1/final.sbg".into());
+    fs::write(folder.recipe(), moved.to_toml()).unwrap();
+    assert_eq!(sweep.differences(run).unwrap(), Some(vec![]));
+    moved.teacher = Some("/elsewhere/sweep/c-seed1/final.sbg".into());
+    fs::write(folder.recipe(), moved.to_toml()).unwrap();
+    assert_eq!(sweep.differences(run).unwrap().unwrap().len(), 1);
+}
+
+#[test]
 fn networks_from_elsewhere_are_listed() {
     let place = Place::new(&[("a.toml", "from = \"trained.sbg\"")]);
     let sweep = place.plan(&["a.toml"], &[], &[], 1).unwrap();
