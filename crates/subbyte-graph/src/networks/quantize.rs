@@ -52,12 +52,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Quantizer of the learned table that node `x` reads, whose entries were made for steps of size `step`.
+    /// Quantizer of the learned table that node `x` reads, whose entries were made for steps of size `step`. Only entries in units of the
+    /// step matter, since batch norm follows; and the step's gradient is the sum over all pixels of all images, which would make it
+    /// jump. So it is not trained.
     pub(super) fn quantize_table(&mut self, x: NodeId, bits: u8, step: f32) -> NodeId {
         const NAME: &str = "input.table";
         match self.config.activation_quantizer {
             ActivationQuantizer::Lsq | ActivationQuantizer::Pact => {
-                self.quantize_by_step(NAME, x, bits, Role::Scale, step)
+                self.quantize_by_step(NAME, x, bits, Role::Constant, step)
             }
             ActivationQuantizer::MidTreadHalf { .. } | ActivationQuantizer::Dorefa => {
                 self.quantize_activation(NAME, x, bits)
