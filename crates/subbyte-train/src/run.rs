@@ -292,7 +292,7 @@ impl Run {
         let images = session.reestimation_images();
         if images > 0 {
             tell(observer, &Event::Reestimation { images })?;
-            session.reestimate(&self.training)?;
+            session.reestimate()?;
         }
         let state = session.checkpoint(&self.data, history);
         let table = TableUse::of(&state.graph, &*self.training.sample(SAMPLE)?);

@@ -231,12 +231,13 @@ impl<'a> Session<'a> {
         batches.min(self.steps()) * batch
     }
 
-    /// Measures batch-norm statistics anew over unaugmented training images, in batches like those of training.
-    pub(crate) fn reestimate(&mut self, data: &ImageSet) -> Result<(), TrainError> {
-        let loader = Loader::new(data.clone(), options(self.recipe, Augment::default()))?;
+    /// Measures batch-norm statistics anew over batches like those of training. They are augmented too: it is under the statistics of
+    /// augmented images, black borders among them, that the weights have learned.
+    pub(crate) fn reestimate(&mut self) -> Result<(), TrainError> {
         let count = self.reestimation_images() / self.recipe.batch_size;
         // The epoch after the last one: another order than that of any training epoch.
-        let batches = loader.epoch(self.recipe.epochs as u64)?.take(count);
+        let batches = self.loader.epoch(self.recipe.epochs as u64)?;
+        let batches = batches.take(count);
         let geometry = self.geometry;
         usable(batches, |batches| {
             let images = batches.map(|batch| images(batch.images, geometry));

@@ -25,7 +25,7 @@ impl Network {
     }
 
     /// Replaces the running statistics by the plain average of the statistics of `batches`, measured by training's forward pass.
-    /// For unaugmented training images at the end of a training.
+    /// For images like those of training, at its end.
     ///
     /// # Errors
     /// If there is no batch, or images do not fit the graph's input.
