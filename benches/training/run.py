@@ -53,9 +53,10 @@ class Contender:
 
     def turn(self, steps):
         print(steps, file=self.process.stdin, flush=True)
-        answer = self.answer()
-        self.peak = answer["peak"]
-        return answer["times"]
+        times = self.answer()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        self.peak = int(re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)[1]) * 1024
+        return times
 
     def stop(self):
         self.process.stdin.close()
@@ -123,6 +124,8 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="also write every step to a file")
     options = parser.parse_args()
     load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"others use the machine, load {load:.1f}: figures say little", file=sys.stderr)
     all_contenders = list(contenders(options))
     threads = str(options.threads)
     for number, c in enumerate(all_contenders):

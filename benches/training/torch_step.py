@@ -1,11 +1,10 @@
 """ResNet-20 on CIFAR-sized images in PyTorch, in float, with hand-written fake quantization, and with Brevitas' quantizers.
 
 `torch_step.py KIND BATCH THREADS`, with KIND of float, eager, compiled (the same by `torch.compile`) or brevitas. Every line of input
-is a number of training steps, which is answered by their milliseconds and the process's peak of resident memory in bytes.
+is a number of training steps, which is answered by their milliseconds.
 """
 
 import json
-import resource
 import sys
 from time import perf_counter
 
@@ -207,7 +206,7 @@ def main():
             start = perf_counter()
             step()
             times.append((perf_counter() - start) * 1e3)
-        print(json.dumps({"times": times, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
+        print(json.dumps(times), flush=True)
 
 
 main()

@@ -1,11 +1,10 @@
 //! Times training steps. `step [network] [bits] [batch] [size] [steps]`, by default `resnet20 w2a2 128 32 10`, prints them;
-//! `step worker NETWORK BITS BATCH` answers every line of its input, a number of steps, by their milliseconds and the process's peak
-//! of resident memory in bytes, which is how `benches/training` asks.
+//! `step worker NETWORK BITS BATCH` answers every line of its input, a number of steps, by their milliseconds, which is how
+//! `benches/training` asks.
 
 use std::collections::HashMap;
 use std::env;
 use std::error::Error;
-use std::fs;
 use std::io::{self, BufRead};
 use std::time::Instant;
 
@@ -92,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let times: Result<Vec<f64>, _> = (0..steps)
                 .map(|_| training.step().map(|[_, whole]| whole))
                 .collect();
-            println!("{{\"times\": {:?}, \"peak\": {}}}", times?, peak_memory()?);
+            println!("{:?}", times?);
         }
         return Ok(());
     }
@@ -109,13 +108,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rate = batch as f64 / fastest * 1e3;
     println!("{name} {bits} batch {batch}: {rate:.0} images/s");
     Ok(())
-}
-
-/// Bytes of the most memory that the process has had in use at once, as Linux counts them.
-fn peak_memory() -> Result<u64, Box<dyn Error>> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    let kilobytes: u64 = kilobytes.ok_or("no peak of memory")?.parse()?;
-    Ok(kilobytes * 1024)
 }

@@ -145,31 +145,14 @@ impl CodeConv {
         i64::from(low.abs().max(high.abs())).max(1)
     }
 
-    /// Width of the padded image.
-    pub fn padded_width(&self) -> usize {
-        self.windows.padding[1] + self.windows.width + self.windows.padding[3]
-    }
-
     /// What follows an output pixel's first tap in the padded image, whose pixels have `pitch` words: a kernel's row is one run.
     pub fn runs(&self, pitch: usize) -> Vec<Run> {
         let [kh, kw] = self.windows.kernel;
         let run = |ky| Run {
-            offset: ky * self.padded_width() * pitch,
+            offset: ky * self.windows.padded_width() * pitch,
             len: kw * pitch,
         };
         (0..kh).map(run).collect()
-    }
-
-    /// Output pixels on the padded image, whose pixels have `pitch` words.
-    fn sources(&self, pitch: usize) -> Pixels {
-        let Windows { stride, out, .. } = self.windows;
-        Pixels {
-            rows: out[0],
-            cols: out[1],
-            start: 0,
-            row: stride[0] * self.padded_width() * pitch,
-            col: stride[1] * pitch,
-        }
     }
 
     /// The code of level zero, which surrounds the image.
@@ -226,7 +209,10 @@ impl CodeConv {
                 W::Weight::default()
             }
         });
-        let (runs, from) = (self.runs(pitch / W::PARTS), self.sources(pitch / W::PARTS));
+        let (runs, from) = (
+            self.runs(pitch / W::PARTS),
+            self.windows.sources(pitch / W::PARTS),
+        );
         let to = Pixels {
             rows: out[0],
             cols: out[1],
@@ -283,7 +269,7 @@ impl CodeConv {
             padding: [top, left, bottom, _],
             ..
         } = self.windows;
-        let row = self.padded_width() * pitch;
+        let row = self.windows.padded_width() * pitch;
         padded.resize((top + height + bottom) * row, 0);
         let (above, rest) = padded.split_at_mut(top * row);
         let (rows, below) = rest.split_at_mut(height * row);

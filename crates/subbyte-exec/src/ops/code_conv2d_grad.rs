@@ -332,7 +332,7 @@ impl<'a> Gradient<'a> {
         sums.resize(self.sums(), 0);
         for first in (0..rows).step_by(self.rows) {
             let rows = self.rows.min(rows - first);
-            let step = stride[0] * conv.padded_width() * channels;
+            let step = stride[0] * conv.windows.padded_width() * channels;
             let strip = Pixels {
                 rows,
                 cols: places,

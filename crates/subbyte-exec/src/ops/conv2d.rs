@@ -87,17 +87,12 @@ impl Conv {
         }
     }
 
-    /// Width of the padded image.
-    pub fn padded_width(&self) -> usize {
-        self.windows.padding[1] + self.windows.width + self.windows.padding[3]
-    }
-
     /// What an output pixel of `group` reads of the padded image. The kernel's columns follow each other in memory, so a
     /// kernel row is one run where all channels are in one group.
     pub fn runs(&self, group: usize) -> Vec<Run> {
         let [kh, kw] = self.windows.kernel;
         let channels = self.windows.channels;
-        let row = self.padded_width() * channels;
+        let row = self.windows.padded_width() * channels;
         if self.groups == 1 {
             let run = |ky| Run {
                 offset: ky * row,
@@ -110,23 +105,6 @@ impl Conv {
             len: self.group_inputs,
         };
         (0..kh * kw).map(run).collect()
-    }
-
-    /// Where output pixels stand on the padded image.
-    pub fn sources(&self) -> Pixels {
-        let Windows {
-            stride,
-            channels,
-            out,
-            ..
-        } = self.windows;
-        Pixels {
-            rows: out[0],
-            cols: out[1],
-            start: 0,
-            row: stride[0] * self.padded_width() * channels,
-            col: stride[1] * channels,
-        }
     }
 
     /// Gives `work` the padded image.
@@ -142,7 +120,7 @@ impl Conv {
             return work(image);
         }
         let rows = padding[0] + height + padding[2];
-        with_scratch(rows * self.padded_width() * channels, |padded| {
+        with_scratch(rows * self.windows.padded_width() * channels, |padded| {
             pad_image(image, width, channels, padding, padded);
             work(padded)
         })
@@ -175,9 +153,16 @@ impl Conv {
                             start: group * self.group_outputs,
                             row: self.windows.out[1] * self.outputs,
                             col: self.outputs,
-                            ..self.sources()
+                            ..self.windows.sources(self.windows.channels)
                         };
-                        gather(padded, self.sources(), runs, panels, out, to);
+                        gather(
+                            padded,
+                            self.windows.sources(self.windows.channels),
+                            runs,
+                            panels,
+                            out,
+                            to,
+                        );
                     }
                 });
             });

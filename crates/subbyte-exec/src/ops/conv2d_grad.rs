@@ -46,7 +46,7 @@ pub(super) fn weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
                         outer(
                             arch,
                             padded,
-                            conv.sources(),
+                            conv.windows.sources(conv.windows.channels),
                             &conv.runs(group),
                             grad,
                             width,

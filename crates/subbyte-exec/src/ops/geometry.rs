@@ -1,3 +1,5 @@
+use crate::simd::Pixels;
+
 /// Stride, padding and groups of a convolution; the graph's `Conv2d` node in the executor's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvOptions {
@@ -52,6 +54,22 @@ impl Windows {
                 places(top + height + bottom, kernel[0], stride[0]),
                 places(left + width + right, kernel[1], stride[1]),
             ],
+        }
+    }
+
+    /// Width of the padded image.
+    pub fn padded_width(&self) -> usize {
+        self.padding[1] + self.width + self.padding[3]
+    }
+
+    /// Where output pixels begin to read the padded image, whose pixels have `pitch` elements.
+    pub fn sources(&self, pitch: usize) -> Pixels {
+        Pixels {
+            rows: self.out[0],
+            cols: self.out[1],
+            start: 0,
+            row: self.stride[0] * self.padded_width() * pitch,
+            col: self.stride[1] * pitch,
         }
     }
 

@@ -11,8 +11,8 @@ pub struct Levels {
     pub units: Vec<f32>,
 }
 
-/// Adding it to a number of moderate size leaves no bits for a fraction, so the sum is rounded, half to even.
-const ROUND: f32 = 12_582_912.0;
+/// 1.5 * 2^23: a sum with it has no bits for a fraction, so a number of magnitude below 2^22 is rounded by it, half to even.
+pub(super) const ROUND: f32 = 12_582_912.0;
 
 vectorize! {
     fn encode_by<'a>(x: &'a [f32], inverse: f32, offset: i32, codes: &'a mut [u8]) -> () {

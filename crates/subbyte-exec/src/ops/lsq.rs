@@ -4,6 +4,7 @@ use subbyte_num::CodeType;
 
 use super::buffers;
 use super::custom::{CustomOp, Output, Primitive, View, apply};
+use super::levels::ROUND;
 use super::ste::straight_through;
 use crate::simd::{SUMS, vectorize};
 
@@ -72,10 +73,9 @@ impl Lsq {
         }
     }
 
-    /// Level of `ratio = x / scale`. The sum with 1.5 * 2^23 has no bits for a fraction, so it rounds, half to even.
+    /// Level of `ratio = x / scale`.
     #[inline(always)]
     pub fn level(self, ratio: f32) -> f32 {
-        const ROUND: f32 = 12_582_912.0;
         (ratio.clamp(self.low, self.high) + ROUND) - ROUND
     }
 

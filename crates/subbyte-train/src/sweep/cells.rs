@@ -82,6 +82,8 @@ pub(super) fn expand(spec: &SweepSpec) -> Result<Vec<Cell>, TrainError> {
     if spec.recipes.is_empty() {
         problems.push("give a recipe".to_owned());
     }
+    // Every value of an unknown key has the same problem.
+    problems.dedup();
     if !problems.is_empty() {
         return Err(TrainError::recipe(problems));
     }
