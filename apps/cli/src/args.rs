@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use subbyte::graph::networks::Bits;
 use subbyte::{Level, Options};
 
 use crate::fetch::SETS;
@@ -45,6 +46,8 @@ pub enum Command {
     Predict(Predict),
     /// Time a model and each of its layers on this machine.
     Bench(Bench),
+    /// Quantize a trained float network without training it, and turn it into an integer model.
+    Quantize(Quantize),
     /// Turn a trained network into an integer model.
     Lower(Lower),
     /// Show layers, sizes and where every byte of a file goes.
@@ -290,6 +293,60 @@ impl Engine {
             ..Options::default()
         }
     }
+}
+
+/// `quantize`.
+#[derive(Debug, clap::Args)]
+pub struct Quantize {
+    /// Trained float network (`.sbg`).
+    pub network: PathBuf,
+    /// How weights get their codes.
+    #[arg(long, value_enum, default_value_t = Method::Uniform)]
+    pub method: Method,
+    /// Bits of weights and activations; 8 in the first and the last layer.
+    #[arg(long, value_name = "wNaM", default_value = "w8a8")]
+    pub bits: Bits,
+    /// Images to calibrate with: a folder, an archive, or `builtin`; of a trained network, unless given, its recipe's.
+    #[arg(long, value_name = "PATH")]
+    pub calibration: Option<String>,
+    /// How many of them are used, spread evenly.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub images: NonZeroUsize,
+    /// Ranges of activations.
+    #[arg(long, value_enum, default_value_t = Clip::Mse)]
+    pub clip: Clip,
+    /// Labelled images on which the model is measured and compared; those of the calibration unless given.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// Model to write; the network's name with `.sbm` unless given.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What the integers run on.
+    #[command(flatten)]
+    pub engine: Engine,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How weights get their codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Method {
+    /// Uniform codes by closed-form rounding.
+    Uniform,
+    /// Uniform codes, each the nearest one: the baseline.
+    Nearest,
+}
+
+/// Ranges of activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Clip {
+    /// To the largest value seen.
+    MinMax,
+    /// To the value that one of ten thousand exceeds.
+    Percentile,
+    /// To where the mean squared error is least.
+    Mse,
 }
 
 /// `lower`.

@@ -17,5 +17,5 @@ mod simd;
 
 pub use error::ExecError;
 pub use images::Images;
-pub use network::{Forward, Mode, Network, Statistics};
+pub use network::{Forward, Mode, Network, Statistics, Walk};
 pub use params::{ParameterInfo, Parameters};

@@ -10,6 +10,7 @@ pub mod inspect;
 mod lower;
 mod plot;
 mod predict;
+mod quantize;
 mod quickstart;
 mod sweep;
 mod train;
@@ -35,6 +36,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Eval(args) => return eval::run(&args),
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,
+        Command::Quantize(args) => quantize::run(&args)?,
         Command::Lower(args) => lower::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Verify(args) => return verify::run(&args),

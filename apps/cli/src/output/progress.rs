@@ -130,6 +130,17 @@ impl TaskBar {
             None => note!("{} {} of {}: {name}", self.noun, done + 1, self.total),
         }
     }
+
+    /// Task number `done` has ended; `result` says how.
+    pub fn end(&self, result: &str, done: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done as u64);
+                bar.set_message(result.to_owned());
+            }
+            None => note!("{} {done} of {}: {result}", self.noun, self.total),
+        }
+    }
 }
 
 impl Drop for TaskBar {

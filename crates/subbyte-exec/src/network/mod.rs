@@ -4,6 +4,7 @@ mod plan;
 mod run;
 mod scales;
 mod statistics;
+mod walk;
 
 use burn::tensor::{Device, Tensor};
 use subbyte_graph::{Graph, NodeId, Op, Role, Storage};
@@ -12,6 +13,7 @@ use crate::ops::BatchStatistics;
 use crate::{ExecError, Images, Parameters};
 use plan::Plan;
 use run::Run;
+pub use walk::Walk;
 
 /// How batch norms work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,22 @@ impl Graph {
         self.prune();
     }
 
+    /// Gives every convolution and linear layer without a bias one of zeros.
+    pub fn give_biases(&mut self) {
+        let Ok(shapes) = self.shapes() else { return };
+        for layer in 0..shapes.len() {
+            let node = &self.nodes[layer];
+            if !matches!(node.op, Op::Conv2d { .. } | Op::Linear) || node.inputs.len() > 2 {
+                continue;
+            }
+            let outputs = shapes[layer].dims()[0];
+            let bias = Param::new([outputs], Role::Bias, vec![0.0; outputs]);
+            let bias = self.fresh_param(format!("{}.bias", node.name), bias);
+            self.nodes[layer].inputs.push(bias);
+        }
+        self.sort();
+    }
+
     fn fold(&mut self, layer: NodeId, norm: NodeId, eps: f32) {
         let numbers = |id: NodeId| -> Vec<f64> {
             let (_, param) = self.param_of(id).expect("a norm's inputs are parameters");

@@ -1,0 +1,23 @@
+//! Post-training quantization: from a trained float network and a few images to a network with an integer form.
+//!
+//! Every method is a pass, a graph in and a graph out, in a file of its own; what they share is here: [`ranges`] of activations from
+//! streamed histograms, [`gram`] matrices of what layers read, and [`rounding`] by them.
+//!
+//! Nothing here reads files or prints; progress is told through a function that the caller gives.
+#![forbid(unsafe_code)]
+
+mod error;
+mod gram;
+mod grid;
+mod histogram;
+mod layer;
+mod progress;
+mod ranges;
+mod rounding;
+mod uniform;
+
+pub use error::QuantizeError;
+pub use progress::Progress;
+pub use ranges::Clip;
+pub use subbyte_exec::Images;
+pub use uniform::{Rounding, Uniform, uniform};

@@ -1,0 +1,28 @@
+use std::ops::ControlFlow;
+
+/// How far a method is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Activations are being looked at.
+    Ranges {
+        /// Batches done.
+        done: usize,
+        /// Batches in all.
+        of: usize,
+    },
+    /// A layer has been rounded.
+    Layer {
+        /// Name of its node.
+        name: String,
+        /// Layers done, this one included.
+        done: usize,
+        /// Layers in all.
+        of: usize,
+        /// Squared error of its outputs over their variance, on the calibration images.
+        error: f64,
+    },
+}
+
+/// Told of every step; may end the method.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
