@@ -26,7 +26,7 @@ mod validate;
 pub use encoder::{Encoder, EncoderTable};
 pub use graph::{Graph, Node, NodeId};
 pub use op::{Op, Window};
-pub use param::{Param, Role, Storage};
+pub use param::{CodedRows, Param, Role, RunMultipliers, Storage};
 pub use passes::{LayerBits, Placement};
 pub use problem::{Problem, Problems};
 pub use quantizer::{Quantizer, squash};

@@ -51,15 +51,30 @@ impl Role {
 pub enum Storage {
     /// One f32 each.
     F32(Vec<f32>),
-    /// Codes of a codebook at their bit width, as post-training methods leave them: `value = codebook[code] * scale`.
-    Codes {
-        /// Value of every code before scaling, `2^bits` entries.
-        codebook: Vec<f32>,
-        /// One scale for the tensor, or one for each index of the first axis.
-        scales: Vec<f32>,
-        /// The codes, row-major.
-        codes: Packed,
-    },
+    /// Codes at their bit width, as post-training methods leave them: runs of rows, which are indices of the first axis, in order.
+    Codes(Vec<CodedRows>),
+}
+
+/// Neighbouring rows of a parameter whose codes have one codebook: `value = scale * codebook[code] * multiplier`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CodedRows {
+    /// Value of every code before scaling, `2^bits` entries; whole numbers of 16 bits where the rows have an integer form.
+    pub codebook: Vec<f32>,
+    /// One scale for all rows, or one each.
+    pub scales: Vec<f32>,
+    /// Whole factors for runs of neighbouring input channels, where there are any.
+    pub multipliers: Option<RunMultipliers>,
+    /// The codes of all rows, row-major.
+    pub codes: Packed,
+}
+
+/// Factors of runs of input channels at one tap of a kernel. Weights are `[row][channel][tap]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunMultipliers {
+    /// Channels of a run; the last run of a tap may be shorter.
+    pub length: usize,
+    /// `[row][tap][run]`.
+    pub values: Vec<i16>,
 }
 
 impl Param {
@@ -95,18 +110,52 @@ impl Param {
     pub fn to_vec(&self) -> Vec<f32> {
         match &self.storage {
             Storage::F32(data) => data.clone(),
-            Storage::Codes {
-                codebook,
-                scales,
-                codes,
-            } => {
-                let run = (self.len() / scales.len().max(1)).max(1);
-                codes
-                    .iter()
-                    .enumerate()
-                    .map(|(i, c)| codebook[c as usize] * scales[i / run])
-                    .collect()
+            Storage::Codes(runs) => {
+                let mut numbers = Vec::with_capacity(self.len());
+                for run in runs {
+                    run.decode(self.row(), self.taps(), &mut numbers);
+                }
+                numbers
             }
+        }
+    }
+
+    /// Elements of a row, an index of the first axis.
+    pub fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+
+    /// Elements of a row that belong to one input channel.
+    pub fn taps(&self) -> usize {
+        self.shape.iter().skip(2).product()
+    }
+
+    /// Bits of the codes, of the widest where there are several; `None` for f32 numbers.
+    pub fn code_bits(&self) -> Option<u8> {
+        match &self.storage {
+            Storage::F32(_) => None,
+            Storage::Codes(runs) => runs.iter().map(|run| run.codes.bits()).max(),
+        }
+    }
+}
+
+impl CodedRows {
+    /// Number of rows of `row` elements each.
+    pub fn rows(&self, row: usize) -> usize {
+        self.codes.len() / row.max(1)
+    }
+
+    /// Appends the numbers of rows of `row` elements, `taps` of them for each input channel.
+    fn decode(&self, row: usize, taps: usize, numbers: &mut Vec<f32>) {
+        let rows = self.rows(row).max(1);
+        for (i, code) in self.codes.iter().enumerate() {
+            let (r, at) = (i / row, i % row);
+            let scale = self.scales[r * self.scales.len() / rows];
+            let multiplier = self.multipliers.as_ref().map_or(1.0, |m| {
+                let runs = (row / taps).div_ceil(m.length);
+                f32::from(m.values[(r * taps + at % taps) * runs + at / taps / m.length])
+            });
+            numbers.push(self.codebook[usize::from(code)] * multiplier * scale);
         }
     }
 }

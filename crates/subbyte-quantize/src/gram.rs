@@ -23,6 +23,13 @@ pub(crate) struct Gram {
     pub float_mean: Vec<f64>,
 }
 
+impl Gram {
+    /// Variance of each input of the quantized network.
+    pub fn variances(&self) -> Vec<f32> {
+        (0..self.mean.len()).map(|i| self.own[(i, i)]).collect()
+    }
+}
+
 /// [`Gram`]s of all groups of a layer, in the making.
 pub(crate) struct Moments {
     geometry: Geometry,

@@ -11,8 +11,6 @@ pub(crate) struct Layer {
     pub float: NodeId,
     /// Its node in the graph with quantizers.
     pub placed: NodeId,
-    /// Quantizer of its weights there.
-    pub quantizer: NodeId,
     pub geometry: Geometry,
 }
 
@@ -88,7 +86,6 @@ pub(crate) fn layers(float: &Graph, placed: &Graph) -> Vec<Layer> {
             name: node.name.clone(),
             float: float_id,
             placed: id,
-            quantizer: node.inputs[1],
             geometry,
         })
     };

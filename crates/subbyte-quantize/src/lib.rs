@@ -6,13 +6,16 @@
 //! Nothing here reads files or prints; progress is told through a function that the caller gives.
 #![forbid(unsafe_code)]
 
+mod codebook;
 mod error;
+mod formats;
 mod gram;
-mod grid;
 mod histogram;
 mod layer;
+mod prepared;
 mod progress;
 mod ranges;
+mod round_network;
 mod rounding;
 mod uniform;
 

@@ -9,8 +9,8 @@ use faer::prelude::*;
 use faer::{Accum, MatMut, Par, Side};
 use rayon::prelude::*;
 
+use crate::codebook::Codebook;
 use crate::gram::Gram;
-use crate::grid::RowGrid;
 
 /// Of the mean diagonal, what is added to it before rounding.
 const DAMPING: f32 = 0.01;
@@ -18,6 +18,19 @@ const DAMPING: f32 = 0.01;
 const TARGET_DAMPING: f32 = 0.02;
 /// Columns whose errors are spread at once over those behind them.
 const BLOCK: usize = 128;
+
+/// The values that a row of weights may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowGrid<'a> {
+    pub codebook: &'a Codebook,
+    pub scale: f32,
+}
+
+impl RowGrid<'_> {
+    fn nearest(&self, x: f32) -> f32 {
+        self.codebook.nearest(x / self.scale)
+    }
+}
 
 /// The weights `[row][input]` of one group that come nearest to the float network's outputs.
 pub(crate) fn target(weights: &[f32], gram: &Gram) -> Vec<f32> {
@@ -174,8 +187,8 @@ fn row_major(matrix: MatRef<f32>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codebook::best_scale;
     use crate::gram::Moments;
-    use crate::grid::best_scale;
     use crate::layer::Geometry;
 
     fn noise(len: usize, seed: u64) -> Vec<f32> {
@@ -232,10 +245,12 @@ mod tests {
         let x = inputs(600, width);
         let gram = gram(&x, &x, width);
         let weights = noise(rows * width, 4);
-        let grids: Vec<RowGrid> = weights
-            .chunks(width)
-            .map(|row| RowGrid::signed(3, best_scale(&[row], &vec![1.0; width], 3)))
-            .collect();
+        let codebook = Codebook::signed(3);
+        let grid = |row| RowGrid {
+            codebook: &codebook,
+            scale: best_scale(&[row], &vec![1.0; width], &codebook),
+        };
+        let grids: Vec<RowGrid> = weights.chunks(width).map(grid).collect();
         let plain = error(&nearest(&weights, &grids), &grids, &weights, &gram);
         let closed = closed_form(&weights, &gram, &grids);
         assert!(
@@ -267,7 +282,10 @@ mod tests {
     fn inputs_without_variance_keep_the_nearest_levels() {
         let x = vec![1.0; 40];
         let gram = gram(&x, &x, 4);
-        let grids = [RowGrid::signed(4, 0.25)];
+        let grids = [RowGrid {
+            codebook: &Codebook::signed(4),
+            scale: 0.25,
+        }];
         assert_eq!(
             closed_form(&[0.1, 0.2, -0.6, 9.0], &gram, &grids),
             [0.0, 1.0, -2.0, 7.0]

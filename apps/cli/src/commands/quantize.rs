@@ -80,7 +80,7 @@ fn method(args: &Quantize, graph: &Graph) -> Uniform {
     } = args.bits;
     let layers = first_and_last(graph).into_iter().map(|name| {
         let bits = LayerBits {
-            weights: 8,
+            weights: Some(8),
             activations: 8,
         };
         (name, bits)
@@ -88,7 +88,7 @@ fn method(args: &Quantize, graph: &Graph) -> Uniform {
     Uniform {
         placement: Placement {
             body: LayerBits {
-                weights,
+                weights: Some(weights),
                 activations,
             },
             layers: layers.collect::<BTreeMap<_, _>>(),

@@ -23,7 +23,7 @@ use subbyte_model::Op as IntegerOp;
 pub use chain::{Chain, Step};
 pub use requant::{MAX_THRESHOLD_BITS, RequantFn, RequantProblem};
 
-use crate::{Graph, Op, Problems};
+use crate::{Graph, NodeId, Op, Problems};
 
 /// A network of integer operators; node 0 is the image, the last node the output.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,13 +79,21 @@ pub fn fuse(graph: &Graph) -> Result<Fused, FuseError> {
 impl Graph {
     /// Whether every layer is quantized, so that [`fuse`] applies: no float first layer and no unquantized weights.
     pub fn is_fully_quantized(&self) -> bool {
-        let quantized = |id: usize| matches!(self.nodes[id].op, Op::Quantize(_));
         self.nodes.iter().all(|node| match node.op {
             Op::Normalize { .. } => false,
             Op::Conv2d { .. } | Op::Linear | Op::PixelTable => {
-                node.inputs.get(1).is_some_and(|&w| quantized(w))
+                node.inputs.get(1).is_some_and(|&w| self.is_coded(w))
             }
             _ => true,
         })
+    }
+
+    /// Whether node `id` makes codes, or is a parameter that is stored as codes.
+    fn is_coded(&self, id: NodeId) -> bool {
+        let stored = || {
+            self.param_of(id)
+                .is_some_and(|(_, p)| p.code_bits().is_some())
+        };
+        matches!(self.nodes[id].op, Op::Quantize(_)) || stored()
     }
 }

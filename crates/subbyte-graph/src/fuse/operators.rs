@@ -12,7 +12,7 @@ impl Fusion<'_> {
         let graph = self.graph;
         let node = &graph.nodes[id];
         let weighted = matches!(node.op, Op::Conv2d { .. } | Op::Linear);
-        if weighted && !matches!(graph.nodes[node.inputs[1]].op, Op::Quantize(_)) {
+        if weighted && !graph.is_coded(node.inputs[1]) {
             return Err("its weights are float; put a quantizer behind them".to_owned());
         }
         let known = node.inputs.iter().map(|&input| self.values[input].clone());

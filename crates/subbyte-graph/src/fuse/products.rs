@@ -3,7 +3,7 @@
 use subbyte_model::{Conv2d, Linear, Op as IntegerOp, Packed, Pad, PixelTable, Weights};
 
 use super::fusion::{Fusion, Tensor, Value};
-use super::weights::Coded;
+use super::weights::{Coded, LayerWeights};
 use super::{Chain, Step};
 use crate::{NodeId, Op};
 
@@ -49,8 +49,11 @@ impl Fusion<'_> {
     ) -> Result<Value, String> {
         let node = &self.graph.nodes[id];
         let scale = self.pure(x)?;
-        let coded = Coded::of(self.graph, node.inputs[1])?;
-        let weights = coded.to_weights();
+        let LayerWeights {
+            shape,
+            weights,
+            scales,
+        } = LayerWeights::of(self.graph, node.inputs[1])?;
         let range = bound(&weights, x.range)?;
         let op = match (&node.op, value) {
             (
@@ -62,7 +65,7 @@ impl Fusion<'_> {
                 Value::Codes(_, code),
             ) => IntegerOp::Conv2d(Conv2d {
                 bias: vec![],
-                kernel: [coded.shape[2], coded.shape[3]],
+                kernel: [shape[2], shape[3]],
                 stride: *stride,
                 padding: *padding,
                 pad: code.zero_code().map_or(Pad::Skip, Pad::Code),
@@ -75,7 +78,7 @@ impl Fusion<'_> {
             }),
             _ => return Err("a convolution reads codes; put a quantizer before it".to_owned()),
         };
-        let mut chain = Chain::scales(coded.scales.iter().map(|s| s * scale).collect());
+        let mut chain = Chain::scales(scales.iter().map(|s| s * scale).collect());
         if let Some(&bias) = node.inputs.get(2) {
             let add = self.parameter(bias);
             chain = chain.then(Step::Affine {

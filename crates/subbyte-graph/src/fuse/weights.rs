@@ -1,7 +1,7 @@
-use subbyte_model::Weights;
+use subbyte_model::{Multipliers, Packed, Segment, Weights};
 use subbyte_num::{CodeType, Grid};
 
-use crate::{Graph, NodeId, Op, Quantizer};
+use crate::{CodedRows, Graph, NodeId, Op, Param, Quantizer, Storage};
 
 /// A quantized parameter: codes in the order of the graph, the meaning of a code, and the real value of a level.
 pub(super) struct Coded {
@@ -48,25 +48,100 @@ impl Coded {
         })
     }
 
-    /// As weights of the model, `[out][kh][kw][in]` of the graph's `[out][in][kh][kw]`.
-    pub(super) fn to_weights(&self) -> Weights {
-        let [out, input] = [self.shape[0], self.shape[1]];
+    /// As weights of the model.
+    fn to_weights(&self) -> Weights {
         let taps: usize = self.shape[2..].iter().product();
-        let mut codes = Vec::with_capacity(self.codes.len());
-        for o in 0..out {
-            for tap in 0..taps {
-                codes.extend((0..input).map(|i| self.codes[(o * input + i) * taps + tap]));
-            }
-        }
         Weights::affine(
-            out,
-            taps * input,
+            self.shape[0],
+            taps * self.shape[1],
             self.code.bits,
             self.code.step,
             self.code.offset,
-            &codes,
+            &channels_last(&self.codes, self.shape[1], taps),
         )
     }
+}
+
+/// Weights of a layer: those of the model, their shape in the graph, and the real value of a level, one or one for each output channel.
+pub(super) struct LayerWeights {
+    pub shape: Vec<usize>,
+    pub weights: Weights,
+    pub scales: Vec<f64>,
+}
+
+impl LayerWeights {
+    /// What node `id` makes: a quantizer of a parameter, or a parameter that is stored as codes.
+    pub(super) fn of(graph: &Graph, id: NodeId) -> Result<Self, String> {
+        if let Some((_, param)) = graph.param_of(id)
+            && let Storage::Codes(runs) = &param.storage
+        {
+            return Self::stored(param, runs);
+        }
+        let coded = Coded::of(graph, id)?;
+        Ok(Self {
+            weights: coded.to_weights(),
+            shape: coded.shape,
+            scales: coded.scales,
+        })
+    }
+
+    fn stored(param: &Param, runs: &[CodedRows]) -> Result<Self, String> {
+        let (input, taps) = (param.shape[1], param.taps());
+        let mut scales = Vec::with_capacity(param.shape[0]);
+        let mut segments = Vec::with_capacity(runs.len());
+        for run in runs {
+            let channels = run.rows(param.row());
+            let each = run.scales.iter().cycle().take(channels);
+            scales.extend(each.map(|s| f64::from(*s)));
+            let level = |&value: &f32| {
+                let level = value as i16;
+                (f32::from(level) == value).then_some(level)
+            };
+            let codebook: Option<Vec<i16>> = run.codebook.iter().map(level).collect();
+            segments.push(Segment {
+                channels,
+                codebook: codebook.ok_or(
+                    "its weights are codes of numbers that are not whole; they have no integer form",
+                )?,
+                codes: Packed::new(
+                    run.codes.bits(),
+                    &channels_last(&run.codes.unpack(), input, taps),
+                ),
+                multipliers: match &run.multipliers {
+                    Some(m) if taps > 1 && input % m.length != 0 => {
+                        return Err(format!(
+                            "its multipliers are for runs of {} of {input} channels; runs that divide the channels are needed",
+                            m.length
+                        ));
+                    }
+                    multipliers => multipliers.as_ref().map(|m| Multipliers {
+                        length: m.length,
+                        values: m.values.clone(),
+                    }),
+                },
+            });
+        }
+        if scales.iter().any(|s| *s <= 0.0) {
+            return Err("its weights have a scale that is not positive".into());
+        }
+        let first = scales.first().copied();
+        let one = param.shape[0] > 0 && scales.iter().all(|s| Some(*s) == first);
+        Ok(Self {
+            shape: param.shape.clone(),
+            weights: Weights {
+                per_channel: param.row(),
+                segments,
+            },
+            scales: if one { scales[..1].to_vec() } else { scales },
+        })
+    }
+}
+
+/// `[out][kh][kw][in]` of the graph's `[out][in][kh][kw]`.
+fn channels_last(codes: &[u8], input: usize, taps: usize) -> Vec<u8> {
+    let rows = codes.chunks(input * taps);
+    rows.flat_map(|row| (0..taps).flat_map(move |tap| (0..input).map(move |i| row[i * taps + tap])))
+        .collect()
 }
 
 /// What [`Quantizer::grid`] is given: the quantizer's parameter, checked, or what it derives from the weights themselves.

@@ -1,4 +1,4 @@
-use crate::{Graph, NodeId, Op, Param, Role};
+use crate::{Graph, Node, NodeId, Op, Param, Role};
 
 impl Graph {
     /// Folds every batch norm into the convolution or linear layer before it, where nothing else reads that layer's result:
@@ -29,20 +29,38 @@ impl Graph {
         self.prune();
     }
 
-    /// Gives every convolution and linear layer without a bias one of zeros.
-    pub fn give_biases(&mut self) {
+    /// Gives every convolution and linear layer weights that nothing else reads and a bias, of zeros where it has none.
+    pub fn own_parameters(&mut self) {
         let Ok(shapes) = self.shapes() else { return };
         for layer in 0..shapes.len() {
-            let node = &self.nodes[layer];
-            if !matches!(node.op, Op::Conv2d { .. } | Op::Linear) || node.inputs.len() > 2 {
+            if !matches!(self.nodes[layer].op, Op::Conv2d { .. } | Op::Linear) {
                 continue;
             }
-            let outputs = shapes[layer].dims()[0];
-            let bias = Param::new([outputs], Role::Bias, vec![0.0; outputs]);
-            let bias = self.fresh_param(format!("{}.bias", node.name), bias);
-            self.nodes[layer].inputs.push(bias);
+            let node = &self.nodes[layer];
+            let name = node.name.clone();
+            let inputs = node.inputs.clone();
+            for (i, part) in [(1, "weight"), (2, "bias")] {
+                let reads = |node: &Node, of: NodeId| node.inputs.contains(&of);
+                let param = inputs.get(i).and_then(|&id| self.param_of(id));
+                let param = match (inputs.get(i), param) {
+                    (None, _) => {
+                        let outputs = shapes[layer].dims()[0];
+                        Param::new([outputs], Role::Bias, vec![0.0; outputs])
+                    }
+                    (Some(&id), Some((_, param)))
+                        if self.nodes.iter().filter(|node| reads(node, id)).count() > 1 =>
+                    {
+                        param.clone()
+                    }
+                    _ => continue,
+                };
+                let own = self.fresh_param(format!("{name}.{part}"), param);
+                let inputs = &mut self.nodes[layer].inputs;
+                inputs.splice(i..(i + 1).min(inputs.len()), [own]);
+            }
         }
         self.sort();
+        self.prune();
     }
 
     fn fold(&mut self, layer: NodeId, norm: NodeId, eps: f32) {
@@ -121,6 +139,7 @@ mod tests {
         let mut graph = build("resnet20", &config).expect("network");
         let layers = graph.nodes.len();
         graph.fold_norms();
+        graph.own_parameters();
         graph.validate().expect("valid");
         assert!(graph.nodes.len() < layers);
         assert!(

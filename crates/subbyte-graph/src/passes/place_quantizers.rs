@@ -12,8 +12,8 @@ use crate::{Graph, Node, NodeId, Op, Param, Problems, Quantizer, Role, Shape};
 /// Bits of a convolution or linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerBits {
-    /// Bits of its weights, 2 to 8.
-    pub weights: u8,
+    /// Bits of its weights, 2 to 8; `None` leaves them as they are, for a method that stores codes in their place.
+    pub weights: Option<u8>,
     /// Bits of the activations that it reads, 1 to 8.
     pub activations: u8,
 }
@@ -30,7 +30,8 @@ pub struct Placement {
 }
 
 impl Placement {
-    fn of(&self, layer: &str) -> LayerBits {
+    /// Bits of the layer of that name.
+    pub fn of(&self, layer: &str) -> LayerBits {
         self.layers.get(layer).copied().unwrap_or(self.body)
     }
 }
@@ -287,7 +288,10 @@ impl<'a> Placing<'a> {
             op if is_layer(op) => {
                 let bits = self.placement.of(&node.name);
                 let x = self.codes_of(node.inputs[0], bits.activations);
-                let weight = self.weights(id, node, bits.weights)?;
+                let weight = match bits.weights {
+                    Some(bits) => self.weights(id, node, bits)?,
+                    None => self.float[node.inputs[1]],
+                };
                 let bias = node.inputs.get(2).map(|&bias| self.float[bias]);
                 let inputs: Vec<NodeId> = [x, weight].into_iter().chain(bias).collect();
                 float = Some(self.made.push(&node.name, op.clone(), &inputs));
@@ -460,7 +464,7 @@ mod tests {
     fn placement(weights: u8, activations: u8) -> Placement {
         Placement {
             body: LayerBits {
-                weights,
+                weights: Some(weights),
                 activations,
             },
             layers: BTreeMap::new(),

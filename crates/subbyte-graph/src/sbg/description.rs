@@ -53,10 +53,37 @@ pub(super) struct ParamDescription {
 #[serde(deny_unknown_fields)]
 pub(super) struct CodesDescription {
     pub(super) shape: Vec<usize>,
+    /// Bits of the first run of rows.
     pub(super) bits: u8,
+    /// Rows of the first run; all where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rows: Option<usize>,
+    /// Input channels that have a multiplier in common, in the first run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) multiplied: Option<usize>,
+    /// The other runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) more: Vec<RunDescription>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunDescription {
+    pub(super) rows: usize,
+    pub(super) bits: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) multiplied: Option<usize>,
 }
 
 /// Names of a parameter's or extra tensor's safetensors tensors.
 pub(super) fn tensor_name(kind: &str, name: &str) -> String {
     format!("{kind}/{name}")
+}
+
+/// Kind of a tensor of run `i`, such as `codes` and `codes-1`.
+pub(super) fn of_run(kind: &str, i: usize) -> String {
+    match i {
+        0 => kind.to_owned(),
+        i => format!("{kind}-{i}"),
+    }
 }

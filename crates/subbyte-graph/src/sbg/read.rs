@@ -8,9 +8,11 @@ use subbyte_num::Packed;
 
 use super::{
     Extras, SbgError, SbgErrorKind, checksum,
-    description::{CodesDescription, Description, KEY, VERSION, Version, tensor_name},
+    description::{
+        CodesDescription, Description, KEY, RunDescription, VERSION, Version, of_run, tensor_name,
+    },
 };
-use crate::{Graph, Node, Param, Storage};
+use crate::{CodedRows, Graph, Node, Param, RunMultipliers, Storage};
 
 /// Graph and extras of a `.sbg` file.
 ///
@@ -136,23 +138,48 @@ impl<'a> Tensors<'a> {
         name: &str,
         codes: CodesDescription,
     ) -> Result<(Vec<usize>, Storage), SbgError> {
-        let CodesDescription { shape, bits } = codes;
-        let (_, codebook) = self.take_f32("codebook", name)?;
-        let (_, scales) = self.take_f32("scales", name)?;
-        let (_, bytes) = self.take("codes", name, Dtype::U8)?;
+        let shape = codes.shape;
         let content = |what| SbgErrorKind::Content(format!("codes of `{name}`: {what}"));
-        let len = shape
+        let row = shape
             .iter()
+            .skip(1)
             .try_fold(1usize, |n, &d| n.checked_mul(d))
             .ok_or_else(|| content(format!("the shape {shape:?} is too large")))?;
-        let codes =
-            Packed::from_bytes(bits, len, bytes.to_vec()).map_err(|e| content(e.to_string()))?;
-        let storage = Storage::Codes {
-            codebook,
-            scales,
-            codes,
+        let first = RunDescription {
+            rows: codes.rows.unwrap_or(shape.first().copied().unwrap_or(1)),
+            bits: codes.bits,
+            multiplied: codes.multiplied,
         };
-        Ok((shape, storage))
+        let runs = [first].into_iter().chain(codes.more).enumerate();
+        let runs = runs.map(|(i, run)| {
+            let (_, codebook) = self.take_f32(&of_run("codebook", i), name)?;
+            let (_, scales) = self.take_f32(&of_run("scales", i), name)?;
+            let (_, bytes) = self.take(&of_run("codes", i), name, Dtype::U8)?;
+            let len = run
+                .rows
+                .checked_mul(row)
+                .ok_or_else(|| content(format!("{} rows are too many", run.rows)))?;
+            let codes = Packed::from_bytes(run.bits, len, bytes.to_vec())
+                .map_err(|e| content(e.to_string()))?;
+            let multipliers = match run.multiplied {
+                None => None,
+                Some(length) => {
+                    let kind = of_run("multipliers", i);
+                    let (_, bytes) = self.take(&kind, name, Dtype::I16)?;
+                    let (numbers, _) = bytes.as_chunks();
+                    let values = numbers.iter().map(|b| i16::from_le_bytes(*b)).collect();
+                    Some(RunMultipliers { length, values })
+                }
+            };
+            Ok(CodedRows {
+                codebook,
+                scales,
+                multipliers,
+                codes,
+            })
+        });
+        let runs = runs.collect::<Result<_, SbgError>>()?;
+        Ok((shape, Storage::Codes(runs)))
     }
 
     /// Everything that is left must be extras.

@@ -5,7 +5,7 @@ use subbyte_num::Packed;
 
 use super::*;
 use crate::{
-    Param, Storage,
+    CodedRows, Param, Storage,
     networks::{NETWORKS, NetworkConfig, build},
 };
 
@@ -20,11 +20,12 @@ fn example() -> (Graph, Extras) {
     graph.classes = (0..10).map(|i| format!("class \"{i}\" é")).collect();
     let weight: &mut Param = graph.params.get_mut("linear2.weight").unwrap();
     let codes: Vec<u8> = (0..weight.len()).map(|i| (i * 5 % 8) as u8).collect();
-    weight.storage = Storage::Codes {
+    weight.storage = Storage::Codes(vec![CodedRows {
         codebook: vec![0.0, 1.0, 2.0, 4.0, -0.0, -1.0, -2.0, -4.0],
         scales: (1..=weight.shape[0]).map(|i| 1.0 / i as f32).collect(),
+        multipliers: None,
         codes: Packed::new(3, &codes),
-    };
+    }]);
     let tensors = [
         (
             "momentum/linear2.weight",

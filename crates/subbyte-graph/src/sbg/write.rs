@@ -5,10 +5,11 @@ use safetensors::{Dtype, View};
 use super::{
     Extras, SbgError, SbgErrorKind, checksum,
     description::{
-        CodesDescription, Description, KEY, NodeDescription, ParamDescription, VERSION, tensor_name,
+        CodesDescription, Description, KEY, NodeDescription, ParamDescription, RunDescription,
+        VERSION, of_run, tensor_name,
     },
 };
-use crate::{Graph, Param, Storage};
+use crate::{CodedRows, Graph, Param, Storage};
 
 /// The bytes of a `.sbg` file; the same graph and extras give the same bytes.
 ///
@@ -49,10 +50,7 @@ fn description(graph: &Graph, extras: &Extras) -> Description {
     let params = graph.params.iter().map(|(name, param)| {
         let codes = match &param.storage {
             Storage::F32(_) => None,
-            Storage::Codes { codes, .. } => Some(CodesDescription {
-                shape: param.shape.clone(),
-                bits: codes.bits(),
-            }),
+            Storage::Codes(runs) => codes(param, runs),
         };
         let role = param.role;
         (name.clone(), ParamDescription { role, codes })
@@ -69,18 +67,40 @@ fn description(graph: &Graph, extras: &Extras) -> Description {
     }
 }
 
+fn codes(param: &Param, runs: &[CodedRows]) -> Option<CodesDescription> {
+    let run = |run: &CodedRows| RunDescription {
+        rows: run.rows(param.row()),
+        bits: run.codes.bits(),
+        multiplied: run.multipliers.as_ref().map(|m| m.length),
+    };
+    let (first, more) = runs.split_first()?;
+    let (first, more) = (run(first), more.iter().map(run).collect::<Vec<_>>());
+    Some(CodesDescription {
+        shape: param.shape.clone(),
+        bits: first.bits,
+        rows: (!more.is_empty()).then_some(first.rows),
+        multiplied: first.multiplied,
+        more,
+    })
+}
+
 fn param_tensors(name: &str, param: &Param, tensors: &mut Vec<(String, Tensor)>) {
-    let mut add = |kind, tensor| tensors.push((tensor_name(kind, name), tensor));
+    let mut add = |kind: &str, tensor| tensors.push((tensor_name(kind, name), tensor));
     match &param.storage {
         Storage::F32(data) => add("param", Tensor::f32(&param.shape, data)),
-        Storage::Codes {
-            codebook,
-            scales,
-            codes,
-        } => {
-            add("codes", Tensor::u8(codes.bytes()));
-            add("codebook", Tensor::f32(&[codebook.len()], codebook));
-            add("scales", Tensor::f32(&[scales.len()], scales));
+        Storage::Codes(runs) => {
+            for (i, run) in runs.iter().enumerate() {
+                let mut add = |kind, tensor| add(&of_run(kind, i), tensor);
+                add("codes", Tensor::u8(run.codes.bytes()));
+                add(
+                    "codebook",
+                    Tensor::f32(&[run.codebook.len()], &run.codebook),
+                );
+                add("scales", Tensor::f32(&[run.scales.len()], &run.scales));
+                if let Some(m) = &run.multipliers {
+                    add("multipliers", Tensor::i16(&m.values));
+                }
+            }
         }
     }
 }
@@ -98,6 +118,14 @@ impl Tensor {
             dtype: Dtype::F32,
             shape: shape.to_vec(),
             bytes: data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+
+    fn i16(values: &[i16]) -> Self {
+        Self {
+            dtype: Dtype::I16,
+            shape: vec![values.len()],
+            bytes: values.iter().flat_map(|x| x.to_le_bytes()).collect(),
         }
     }
 

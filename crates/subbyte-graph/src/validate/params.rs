@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Graph, Node, NodeId, Op, Param, Problems, Role, Storage};
+use crate::{CodedRows, Graph, Node, NodeId, Op, Param, Problems, Role, RunMultipliers, Storage};
 
 pub(super) fn check(graph: &Graph, problems: &mut Problems) {
     for (name, param) in &graph.params {
@@ -91,7 +91,7 @@ fn use_problem<'a>(
     let param = graph.params.get(name)?;
     let any = |wrong: fn(f32) -> bool| match &param.storage {
         Storage::F32(data) => data.iter().any(|&x| wrong(x)),
-        Storage::Codes { .. } => false,
+        Storage::Codes(_) => false,
     };
     let what = if param.role != role && param.role != Role::Constant {
         format!(
@@ -119,26 +119,13 @@ fn storage_problem(param: &Param) -> Option<String> {
     let finite = |data: &[f32]| data.iter().all(|x| x.is_finite());
     let (found, finite) = match &param.storage {
         Storage::F32(data) => (data.len(), finite(data)),
-        Storage::Codes {
-            codebook,
-            scales,
-            codes,
-        } => {
-            if codebook.len() != 1 << codes.bits() {
-                return Some(format!(
-                    "its codebook has {} entries; codes of {} bits need {}",
-                    codebook.len(),
-                    codes.bits(),
-                    1 << codes.bits()
-                ));
+        Storage::Codes(runs) => {
+            if let Some(what) = runs.iter().find_map(|run| run_problem(param, run)) {
+                return Some(what);
             }
-            if scales.len() != 1 && Some(&scales.len()) != shape.first() {
-                return Some(format!(
-                    "has {} scales; one is needed, or one for each of the first axis of {shape:?}",
-                    scales.len()
-                ));
-            }
-            (codes.len(), finite(codebook) && finite(scales))
+            let numbers = |run: &CodedRows| finite(&run.codebook) && finite(&run.scales);
+            let found = runs.iter().map(|run| run.codes.len()).sum();
+            (found, runs.iter().all(numbers))
         }
     };
     if found != len {
@@ -148,4 +135,53 @@ fn storage_problem(param: &Param) -> Option<String> {
     } else {
         None
     }
+}
+
+/// What is wrong with a run of rows.
+fn run_problem(param: &Param, run: &CodedRows) -> Option<String> {
+    let CodedRows {
+        codebook,
+        scales,
+        multipliers,
+        codes,
+    } = run;
+    let row = param.row();
+    if codebook.len() != 1 << codes.bits() {
+        return Some(format!(
+            "its codebook has {} entries; codes of {} bits need {}",
+            codebook.len(),
+            codes.bits(),
+            1 << codes.bits()
+        ));
+    }
+    if row == 0 || codes.is_empty() || codes.len() % row != 0 {
+        return Some(format!(
+            "has {} numbers for the shape {:?}",
+            codes.len(),
+            param.shape
+        ));
+    }
+    let rows = codes.len() / row;
+    if scales.len() != 1 && scales.len() != rows {
+        return Some(format!(
+            "has {} scales for {rows} rows of {:?}; one is needed, or one for each row",
+            scales.len(),
+            param.shape
+        ));
+    }
+    let Some(RunMultipliers { length, values }) = multipliers else {
+        return None;
+    };
+    let taps = param.taps();
+    let needed = match length {
+        0 => None,
+        length => (rows * taps).checked_mul((row / taps).div_ceil(*length)),
+    };
+    (needed != Some(values.len())).then(|| {
+        format!(
+            "has {} multipliers, one for {length} channels, for {rows} rows of {:?}",
+            values.len(),
+            param.shape
+        )
+    })
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Graph, Node, Op, Param, Quantizer, Role, Shape, Storage, Window,
+    CodedRows, Graph, Node, Op, Param, Quantizer, Role, Shape, Storage, Window,
     networks::{NetworkConfig, build},
 };
 
@@ -253,11 +253,12 @@ fn quantizers_must_stand_where_they_can_work() {
 fn codes_must_be_whole() {
     let codes = |codebook: usize, scales: usize, len: usize| {
         move |g: &mut Graph| {
-            param(g, "classifier.weight").storage = Storage::Codes {
+            param(g, "classifier.weight").storage = Storage::Codes(vec![CodedRows {
                 codebook: vec![1.0; codebook],
                 scales: vec![1.0; scales],
+                multipliers: None,
                 codes: subbyte_num::Packed::new(2, &vec![0; len]),
-            };
+            }]);
         }
     };
     let mut graph = small();

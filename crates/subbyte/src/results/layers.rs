@@ -1,7 +1,7 @@
 //! How many bits the layers of a network have.
 
 use serde::{Deserialize, Serialize};
-use subbyte_graph::{Graph, NodeId, Op, Problems, Storage};
+use subbyte_graph::{Graph, NodeId, Op, Problems};
 use subbyte_train::{
     Recipe,
     recipe::{Bits, End, Input},
@@ -56,10 +56,7 @@ fn code_bits(graph: &Graph, id: NodeId) -> Option<u8> {
     match &node.op {
         Op::Image { .. } => Some(8),
         Op::Quantize(quantizer) => Some(quantizer.code_type().bits),
-        Op::Param { name } => match &graph.params[name].storage {
-            Storage::Codes { codes, .. } => Some(codes.bits()),
-            Storage::F32(_) => None,
-        },
+        Op::Param { name } => graph.params[name].code_bits(),
         Op::PixelTable => code_bits(graph, node.inputs[1]),
         Op::MaxPool(_)
         | Op::AvgPool(_)

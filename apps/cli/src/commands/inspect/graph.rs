@@ -116,10 +116,7 @@ impl<'a> Inspected<'a> {
         match &node.op {
             Op::Image { .. } => Some(u8::BITS),
             Op::Quantize(quantizer) => Some(quantizer.code_type().bits.into()),
-            Op::Param { name } => match &self.graph.params[name].storage {
-                Storage::Codes { codes, .. } => Some(codes.bits().into()),
-                Storage::F32(_) => None,
-            },
+            Op::Param { name } => self.graph.params[name].code_bits().map(u32::from),
             Op::PixelTable => self.bits(node.inputs[1]),
             Op::MaxPool(_)
             | Op::Flatten
@@ -156,11 +153,16 @@ impl<'a> Inspected<'a> {
 fn stored_bytes(param: &Param) -> u64 {
     let bytes = match &param.storage {
         Storage::F32(values) => size_of_val(&values[..]),
-        Storage::Codes {
-            codebook,
-            scales,
-            codes,
-        } => codes.bytes().len() + size_of_val(&codebook[..]) + size_of_val(&scales[..]),
+        Storage::Codes(runs) => {
+            let bytes = runs.iter().map(|run| {
+                let multipliers = run.multipliers.as_ref();
+                run.codes.bytes().len()
+                    + size_of_val(&run.codebook[..])
+                    + size_of_val(&run.scales[..])
+                    + multipliers.map_or(0, |m| size_of_val(&m.values[..]))
+            });
+            bytes.sum()
+        }
     };
     bytes as u64
 }

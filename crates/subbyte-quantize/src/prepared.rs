@@ -1,0 +1,76 @@
+use subbyte_exec::Images;
+use subbyte_graph::{Graph, Placement};
+
+use crate::QuantizeError;
+use crate::layer::{Layer, layers};
+use crate::progress::Tell;
+use crate::ranges::{Clip, set_steps};
+
+/// A network whose activations are quantized and whose weights are still floats.
+pub(crate) struct Prepared {
+    /// The float network, its norms folded, every layer with weights and a bias of its own.
+    pub float: Graph,
+    /// The same with quantizers of activations.
+    pub placed: Graph,
+    /// In the order in which they run.
+    pub layers: Vec<Layer>,
+}
+
+impl Prepared {
+    /// Folds norms, places quantizers and sets their steps. Weights keep their floats whatever `placement` says of their bits.
+    pub fn new(
+        float: &Graph,
+        placement: &Placement,
+        calibration: &[Images],
+        clip: Clip,
+        tell: Tell,
+    ) -> Result<Self, QuantizeError> {
+        let mut float = float.clone();
+        float.fold_norms();
+        float.own_parameters();
+        let mut placement = placement.clone();
+        placement.body.weights = None;
+        placement
+            .layers
+            .values_mut()
+            .for_each(|bits| bits.weights = None);
+        let mut placed = float.place_quantizers(&placement)?;
+        set_steps(&mut placed, &float, calibration, clip, tell)?;
+        Ok(Self {
+            layers: layers(&float, &placed),
+            float,
+            placed,
+        })
+    }
+
+    /// The layer's float weights `[output][input][row][column]`.
+    pub fn weights(&self, layer: &Layer) -> Result<Vec<f32>, QuantizeError> {
+        let (name, param) = self
+            .float
+            .param_of(self.float.nodes[layer.float].inputs[1])
+            .expect("placing quantizers asked for it");
+        let weights = param.to_vec();
+        let count = weights.iter().filter(|w| !w.is_finite()).count();
+        match count {
+            0 => Ok(weights),
+            _ => Err(QuantizeError::NotFinite {
+                place: name.to_owned(),
+                count,
+            }),
+        }
+    }
+
+    /// The layer's float bias.
+    pub fn bias(&self, layer: &Layer) -> Vec<f32> {
+        let bias = self.float.nodes[layer.float].inputs.get(2);
+        let (_, bias) = bias
+            .and_then(|&id| self.float.param_of(id))
+            .expect("every layer was given one");
+        bias.to_vec()
+    }
+
+    /// Whether all rows of the layer need one scale: those of logits.
+    pub fn has_one_scale(&self, layer: &Layer) -> bool {
+        self.placed.outputs.contains(&layer.placed)
+    }
+}

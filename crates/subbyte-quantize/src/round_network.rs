@@ -1,0 +1,258 @@
+//! From formats of all layers to codes of all weights.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+use subbyte_exec::{Images, Network, Walk};
+use subbyte_graph::{CodedRows, Graph, Op, Role, Storage};
+use subbyte_num::Packed;
+
+use crate::QuantizeError;
+use crate::codebook::best_scale;
+use crate::formats::Formats;
+use crate::gram::{Gram, Moments};
+use crate::layer::Layer;
+use crate::prepared::Prepared;
+use crate::progress::{Progress, Tell};
+use crate::rounding::{RowGrid, closed_form, nearest, products, target};
+
+/// Output pixels of a layer that its Gram matrix is measured over.
+const PIXELS: usize = 24 * 1024;
+
+/// Every weight becomes the nearest value of its row's codebook.
+pub(crate) fn round_to_nearest(
+    prepared: Prepared,
+    formats: &[Formats],
+) -> Result<Graph, QuantizeError> {
+    let mut placed = prepared.placed.clone();
+    for (layer, formats) in prepared.layers.iter().zip(formats) {
+        let weights = prepared.weights(layer)?;
+        let one = vec![1.0; layer.geometry.row()];
+        let scales = scales(&prepared, layer, formats, &weights, |_| &one);
+        let grids = grids(formats, &scales);
+        let levels = nearest(&weights, &grids);
+        store(&mut placed, layer, formats, &levels, scales);
+    }
+    Ok(placed)
+}
+
+/// Layer after layer is rounded in closed form, each by what the layers before it have become; its weights are adapted to their
+/// inputs before, and biases keep the mean of every channel.
+pub(crate) fn round_in_closed_form(
+    prepared: Prepared,
+    calibration: &[Images],
+    formats: &[Formats],
+    tell: Tell,
+) -> Result<Graph, QuantizeError> {
+    let mut placed = prepared.placed.clone();
+    let network = Network::new(&prepared.placed, &Device::flex())?;
+    let mut walk = Walk::new(&network, calibration)?;
+    for_each_layer(&prepared, calibration, Some(&mut walk), |walk, i, grams| {
+        let layer = &prepared.layers[i];
+        let rounded = round_layer(&prepared, layer, &formats[i], &grams)?;
+        let inputs = &prepared.placed.nodes[layer.placed].inputs;
+        if let Some(walk) = walk {
+            walk.set_parameter(inputs[1], &rounded.weights);
+            walk.set_parameter(inputs[2], &rounded.bias);
+        }
+        set(&mut placed, inputs[2], Storage::F32(rounded.bias));
+        store(
+            &mut placed,
+            layer,
+            &formats[i],
+            &rounded.levels,
+            rounded.scales,
+        );
+        let told = tell(Progress::Layer {
+            name: layer.name.clone(),
+            done: i + 1,
+            of: prepared.layers.len(),
+            error: rounded.error,
+        });
+        match told {
+            ControlFlow::Break(()) => Err(QuantizeError::Stopped),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    })?;
+    Ok(placed)
+}
+
+/// Shows every layer's Gram matrices to `see`, one for each group, in the order of the layers: of what `walk`'s network gives the layer
+/// and of what the float network does, or of the float network alone.
+pub(crate) fn for_each_layer(
+    prepared: &Prepared,
+    calibration: &[Images],
+    mut walk: Option<&mut Walk<'_>>,
+    mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Gram>) -> Result<(), QuantizeError>,
+) -> Result<(), QuantizeError> {
+    let images: usize = calibration.iter().map(Images::len).sum();
+    let float = Network::new(&prepared.float, &Device::flex())?;
+    let mut float_walk = Walk::new(&float, calibration)?;
+    for (i, layer) in prepared.layers.iter().enumerate() {
+        float_walk.run_to(layer.float);
+        let mut moments = Moments::new(layer.geometry, images, PIXELS);
+        let plain = float_walk.features(prepared.float.nodes[layer.float].inputs[0]);
+        let plain = plain.expect("a layer's input is kept until it has run");
+        let quantized = match &mut walk {
+            Some(walk) => {
+                walk.run_to(layer.placed);
+                walk.features(prepared.placed.nodes[layer.placed].inputs[0])
+            }
+            None => Some(plain.clone()),
+        };
+        let quantized = quantized.expect("a layer's input is kept until it has run");
+        for (quantized, plain) in quantized.into_iter().zip(plain) {
+            let [quantized, plain] = [quantized, plain].map(|x| x.clone().into_data());
+            let [quantized, plain] =
+                [&quantized, &plain].map(|x| x.as_slice::<f32>().expect("f32 activations"));
+            moments.add(quantized, plain);
+        }
+        see(walk.as_deref_mut(), i, moments.finish())?;
+    }
+    Ok(())
+}
+
+struct Rounded {
+    levels: Vec<f32>,
+    scales: Vec<f32>,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    error: f64,
+}
+
+fn round_layer(
+    prepared: &Prepared,
+    layer: &Layer,
+    formats: &Formats,
+    grams: &[Gram],
+) -> Result<Rounded, QuantizeError> {
+    let weights = prepared.weights(layer)?;
+    let (row, group) = (layer.geometry.row(), weights.len() / grams.len());
+    let rows = weights.len() / row;
+    let per_group = rows / grams.len();
+    let targets: Vec<f32> = weights
+        .par_chunks(group)
+        .zip(grams)
+        .flat_map_iter(|(weights, gram)| target(weights, gram))
+        .collect();
+    let variances: Vec<Vec<f32>> = grams.iter().map(Gram::variances).collect();
+    let mut scales = scales(prepared, layer, formats, &targets, |r| {
+        &variances[r / per_group]
+    });
+    let grids = grids(formats, &scales);
+    let round = |(i, (target, gram)): (usize, (&[f32], &Gram))| {
+        closed_form(target, gram, &grids[i * per_group..][..per_group])
+    };
+    let levels: Vec<f32> = targets
+        .par_chunks(group)
+        .zip(grams)
+        .enumerate()
+        .flat_map_iter(round)
+        .collect();
+    // Given the codes, the best scale is one of least squares too.
+    let products: Vec<[f64; 3]> = levels
+        .chunks(group)
+        .zip(targets.chunks(group))
+        .zip(grams)
+        .flat_map(|((levels, targets), gram)| products(levels, targets, gram))
+        .collect();
+    let sharing = rows / scales.len();
+    let (mut left, mut all) = (0.0, 0.0);
+    for (scale, rows) in scales.iter_mut().zip(products.chunks(sharing)) {
+        let [mixed, own, whole] = rows
+            .iter()
+            .fold([0.0; 3], |a, b| [0, 1, 2].map(|i| a[i] + b[i]));
+        let fitted = (mixed / own) as f32;
+        if fitted.is_finite() && fitted > 0.0 {
+            *scale = fitted;
+        }
+        let scale = f64::from(*scale);
+        left += whole - 2.0 * scale * mixed + scale * scale * own;
+        all += whole;
+    }
+    let values: Vec<f32> = levels
+        .iter()
+        .enumerate()
+        .map(|(i, level)| level * scales[i / row / sharing])
+        .collect();
+    let mut bias = prepared.bias(layer);
+    for (r, bias) in bias.iter_mut().enumerate() {
+        let gram = &grams[r / per_group];
+        let mean = |weights: &[f32], inputs: &[f64]| -> f64 {
+            let each = weights[r * row..][..row].iter().zip(inputs);
+            each.map(|(w, x)| f64::from(*w) * x).sum()
+        };
+        *bias += (mean(&weights, &gram.float_mean) - mean(&values, &gram.mean)) as f32;
+    }
+    Ok(Rounded {
+        levels,
+        scales,
+        weights: values,
+        bias,
+        error: left / all.max(f64::MIN_POSITIVE),
+    })
+}
+
+/// Scales of a layer's rows, or the one of all, by squared error of the weights counted by `importance` of a row's inputs.
+pub(crate) fn scales<'a>(
+    prepared: &Prepared,
+    layer: &Layer,
+    formats: &Formats,
+    weights: &[f32],
+    importance: impl Fn(usize) -> &'a Vec<f32> + Sync,
+) -> Vec<f32> {
+    let rows: Vec<&[f32]> = weights.chunks(layer.geometry.row()).collect();
+    if prepared.has_one_scale(layer) {
+        return vec![best_scale(&rows, importance(0), formats.of(0))];
+    }
+    rows.par_iter()
+        .enumerate()
+        .map(|(r, row)| best_scale(&[row], importance(r), formats.of(r)))
+        .collect()
+}
+
+/// Grids of all rows, from one scale for all or one each.
+pub(crate) fn grids<'a>(formats: &'a Formats, scales: &[f32]) -> Vec<RowGrid<'a>> {
+    let rows = formats.rows.len();
+    let grid = |r: usize| RowGrid {
+        codebook: formats.of(r),
+        scale: scales[r * scales.len() / rows],
+    };
+    (0..rows).map(grid).collect()
+}
+
+/// Puts codes in the place of a layer's weights.
+fn store(placed: &mut Graph, layer: &Layer, formats: &Formats, levels: &[f32], scales: Vec<f32>) {
+    let row = layer.geometry.row();
+    let mut first = 0;
+    let run = |(rows, codebook): (usize, usize)| {
+        let codebook = &formats.codebooks[codebook];
+        let of_run = first * row..(first + rows) * row;
+        let codes: Vec<u8> = levels[of_run].iter().map(|l| codebook.code(*l)).collect();
+        let scales = match scales.len() {
+            1 => scales.clone(),
+            _ => scales[first..first + rows].to_vec(),
+        };
+        first += rows;
+        CodedRows {
+            codebook: codebook.entries(),
+            scales,
+            multipliers: None,
+            codes: Packed::new(codebook.bits(), &codes),
+        }
+    };
+    let runs = formats.runs().map(run).collect();
+    let id = placed.nodes[layer.placed].inputs[1];
+    set(placed, id, Storage::Codes(runs));
+}
+
+/// Replaces the numbers of the parameter that node `id` reads; they stay as they are then.
+fn set(graph: &mut Graph, id: usize, storage: Storage) {
+    let Op::Param { name } = &graph.nodes[id].op else {
+        unreachable!("a parameter's node")
+    };
+    let param = graph.params.get_mut(name).expect("validated");
+    param.role = Role::Constant;
+    param.storage = storage;
+}
