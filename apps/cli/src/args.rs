@@ -306,6 +306,12 @@ pub struct Quantize {
     /// Bits of weights and activations; 8 in the first and the last layer.
     #[arg(long, value_name = "wNaM", default_value = "w8a8")]
     pub bits: Bits,
+    /// Bytes that the model may take, such as `9.5MB` (10^6 bytes), for `ptilmpq`.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub budget: Option<usize>,
+    /// What makes a channel important, for `ptilmpq`.
+    #[arg(long, value_enum, default_value_t = Criterion::OutputError)]
+    pub criterion: Criterion,
     /// Images to calibrate with: a folder, an archive, or `builtin`; of a trained network, unless given, its recipe's.
     #[arg(long, value_name = "PATH")]
     pub calibration: Option<String>,
@@ -318,6 +324,9 @@ pub struct Quantize {
     /// Labelled images on which the model is measured and compared; those of the calibration unless given.
     #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
+    /// Test vectors to put into the model; as many as are small beside it unless given.
+    #[arg(long, value_name = "N")]
+    pub vectors: Option<usize>,
     /// Model to write; the network's name with `.sbm` unless given.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -336,6 +345,34 @@ pub enum Method {
     Uniform,
     /// Uniform codes, each the nearest one: the baseline.
     Nearest,
+    /// Bits for every channel within a budget (PTILMPQ).
+    Ptilmpq,
+}
+
+/// What makes a channel important.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Criterion {
+    /// The error that its codes cause at the network's output.
+    OutputError,
+    /// Magnitudes of layers and norms of channels, as published.
+    Published,
+}
+
+/// Bytes from text such as `9.5MB`, `800kB` or `120000`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(split.unwrap_or(text.len()));
+    let factor = match unit {
+        "" | "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return Err("give bytes, kB or MB, such as 9.5MB".to_owned()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(number) if number > 0.0 && number * factor < 1e15 => Ok((number * factor) as usize),
+        _ => Err("give a positive number of bytes, such as 9.5MB".to_owned()),
+    }
 }
 
 /// Ranges of activations.

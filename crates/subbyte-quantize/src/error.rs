@@ -11,6 +11,12 @@ pub enum QuantizeError {
     /// It cannot be run, or not with the calibration images.
     #[error(transparent)]
     Run(#[from] ExecError),
+    /// It has no integer form.
+    #[error(transparent)]
+    Lower(#[from] subbyte_lower::LowerError),
+    /// The integer model cannot be written.
+    #[error(transparent)]
+    Write(#[from] subbyte_model::WriteError),
     /// A tensor holds numbers that no code can stand for.
     #[error(
         "`{place}` holds {count} numbers that are infinite or no numbers; train the network without them"
@@ -20,6 +26,14 @@ pub enum QuantizeError {
         place: String,
         /// How many.
         count: usize,
+    },
+    /// Not even the fewest bits fit into the budget.
+    #[error("a budget of {asked} bytes cannot be met; the smallest model takes {least} bytes")]
+    Budget {
+        /// Bytes that the model may take.
+        asked: usize,
+        /// Bytes that it takes with the fewest bits.
+        least: usize,
     },
     /// The caller asked to stop.
     #[error("stopped")]

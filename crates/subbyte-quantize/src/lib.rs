@@ -6,14 +6,18 @@
 //! Nothing here reads files or prints; progress is told through a function that the caller gives.
 #![forbid(unsafe_code)]
 
+mod allocation;
 mod codebook;
 mod error;
 mod formats;
 mod gram;
 mod histogram;
 mod layer;
+mod output_error;
+mod overhead;
 mod prepared;
 mod progress;
+mod ptilmpq;
 mod ranges;
 mod round_network;
 mod rounding;
@@ -21,6 +25,7 @@ mod uniform;
 
 pub use error::QuantizeError;
 pub use progress::Progress;
+pub use ptilmpq::{Criterion, Ptilmpq, ptilmpq};
 pub use ranges::Clip;
 pub use subbyte_exec::Images;
 pub use uniform::{Rounding, Uniform, uniform};

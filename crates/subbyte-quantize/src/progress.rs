@@ -11,6 +11,17 @@ pub enum Progress {
         /// Batches in all.
         of: usize,
     },
+    /// A layer has been tried alone.
+    Sensitivity {
+        /// Name of its node.
+        name: String,
+        /// Layers done, this one included.
+        done: usize,
+        /// Layers in all.
+        of: usize,
+        /// How far the output distribution moved, in nats.
+        loss: f64,
+    },
     /// A layer has been rounded.
     Layer {
         /// Name of its node.

@@ -22,14 +22,14 @@ const PIXELS: usize = 24 * 1024;
 
 /// Every weight becomes the nearest value of its row's codebook.
 pub(crate) fn round_to_nearest(
-    prepared: Prepared,
+    prepared: &Prepared,
     formats: &[Formats],
 ) -> Result<Graph, QuantizeError> {
     let mut placed = prepared.placed.clone();
     for (layer, formats) in prepared.layers.iter().zip(formats) {
         let weights = prepared.weights(layer)?;
         let one = vec![1.0; layer.geometry.row()];
-        let scales = scales(&prepared, layer, formats, &weights, |_| &one);
+        let scales = scales(prepared, layer, formats, &weights, |_| &one);
         let grids = grids(formats, &scales);
         let levels = nearest(&weights, &grids);
         store(&mut placed, layer, formats, &levels, scales);
@@ -40,7 +40,7 @@ pub(crate) fn round_to_nearest(
 /// Layer after layer is rounded in closed form, each by what the layers before it have become; its weights are adapted to their
 /// inputs before, and biases keep the mean of every channel.
 pub(crate) fn round_in_closed_form(
-    prepared: Prepared,
+    prepared: &Prepared,
     calibration: &[Images],
     formats: &[Formats],
     tell: Tell,
@@ -48,9 +48,9 @@ pub(crate) fn round_in_closed_form(
     let mut placed = prepared.placed.clone();
     let network = Network::new(&prepared.placed, &Device::flex())?;
     let mut walk = Walk::new(&network, calibration)?;
-    for_each_layer(&prepared, calibration, Some(&mut walk), |walk, i, grams| {
+    for_each_layer(prepared, calibration, Some(&mut walk), |walk, i, grams| {
         let layer = &prepared.layers[i];
-        let rounded = round_layer(&prepared, layer, &formats[i], &grams)?;
+        let rounded = round_layer(prepared, layer, &formats[i], &grams)?;
         let inputs = &prepared.placed.nodes[layer.placed].inputs;
         if let Some(walk) = walk {
             walk.set_parameter(inputs[1], &rounded.weights);

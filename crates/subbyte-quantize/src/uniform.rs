@@ -58,7 +58,7 @@ pub fn uniform(
         })
         .collect();
     match method.rounding {
-        Rounding::Nearest => round_to_nearest(prepared, &formats),
-        Rounding::ClosedForm => round_in_closed_form(prepared, calibration, &formats, &mut tell),
+        Rounding::Nearest => round_to_nearest(&prepared, &formats),
+        Rounding::ClosedForm => round_in_closed_form(&prepared, calibration, &formats, &mut tell),
     }
 }

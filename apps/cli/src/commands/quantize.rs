@@ -1,15 +1,13 @@
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
-use subbyte::graph::networks::Bits;
 use subbyte::graph::{Graph, LayerBits, Op, Placement, sbg};
-use subbyte::quantize::{self, Images, Progress, Rounding, Uniform};
+use subbyte::quantize::{self, Images, Progress, Ptilmpq, Rounding, Uniform};
 use subbyte::train::Recipe;
 
-use crate::args::{Clip, Method, Quantize};
+use crate::args::{Clip, Criterion, Method, Quantize, refuse};
 use crate::files::{self, Network};
 use crate::images::TestImages;
 use crate::interrupt;
@@ -47,19 +45,22 @@ pub fn run(args: &Quantize) -> Result<()> {
     }
     interrupt::watch()?;
     let mut bar = TaskBar::new("quantizing", "layer", 0, layers(&graph));
-    let quantized = quantize::uniform(&graph, &batches, &method(args, &graph), |progress| {
+    let vectors = args.vectors.unwrap_or_else(|| few(&graph, args.budget));
+    let quantized = quantize(args, &graph, &batches, vectors, |progress| {
         tell(&mut bar, progress)
     });
     drop(bar);
     let quantized = quantized?;
     let (float, _) = measurement::network(&graph, None, &images, args.engine)?;
-    let lowered = measurement::lower(
-        &quantized,
-        None,
-        &images,
-        subbyte::TEST_VECTORS,
-        args.engine,
-    )?;
+    let lowered = measurement::lower(&quantized, None, &images, vectors, args.engine)?;
+    if let Some(budget) = args.budget
+        && lowered.bytes.len() > budget
+    {
+        bail!(
+            "the model takes {} bytes, more than the budget of {budget}; give a budget that is a little less",
+            lowered.bytes.len()
+        );
+    }
     files::write(&output, &lowered.bytes)?;
     let report = Report::new(&output, &graph, &float, &lowered.measurement)?;
     if args.json {
@@ -73,36 +74,77 @@ pub fn run(args: &Quantize) -> Result<()> {
     print(&table.to_string())
 }
 
-fn method(args: &Quantize, graph: &Graph) -> Uniform {
-    let Bits {
-        weights,
+/// Bytes of provenance that lowering adds.
+const PROVENANCE: usize = 256;
+
+/// Runs the method that was asked for.
+fn quantize(
+    args: &Quantize,
+    graph: &Graph,
+    calibration: &[Images],
+    vectors: usize,
+    tell: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Graph> {
+    let (placement, clip) = (placement(args, graph), clip(args.clip));
+    let rounding = match args.method {
+        Method::Uniform => Rounding::ClosedForm,
+        Method::Nearest => Rounding::Nearest,
+        Method::Ptilmpq => {
+            let Some(budget) = args.budget else {
+                refuse("the method ptilmpq needs a --budget, such as 9.5MB");
+            };
+            let beside = vectors * vector_bytes(graph) + PROVENANCE;
+            let method = Ptilmpq {
+                placement,
+                clip,
+                criterion: match args.criterion {
+                    Criterion::OutputError => quantize::Criterion::OutputError,
+                    Criterion::Published => quantize::Criterion::Published,
+                },
+                budget: budget.saturating_sub(beside),
+            };
+            return Ok(quantize::ptilmpq(graph, calibration, &method, tell)?);
+        }
+    };
+    let method = Uniform {
+        placement,
+        clip,
+        rounding,
+    };
+    Ok(quantize::uniform(graph, calibration, &method, tell)?)
+}
+
+/// Bytes of a test vector in a file, its logits included.
+fn vector_bytes(graph: &Graph) -> usize {
+    files::geometry(graph).bytes() + 5 * graph.classes.len().max(1000)
+}
+
+/// Test vectors that take at most a hundredth of the file.
+fn few(graph: &Graph, budget: Option<usize>) -> usize {
+    match budget {
+        None => subbyte::TEST_VECTORS,
+        Some(bytes) => subbyte::TEST_VECTORS.min(bytes / 100 / vector_bytes(graph)),
+    }
+}
+
+fn clip(clip: Clip) -> quantize::Clip {
+    match clip {
+        Clip::MinMax => quantize::Clip::MinMax,
+        Clip::Percentile => quantize::Clip::Percentile(1e-4),
+        Clip::Mse => quantize::Clip::Mse,
+    }
+}
+
+fn placement(args: &Quantize, graph: &Graph) -> Placement {
+    let bits = |weights, activations| LayerBits {
+        weights: Some(weights),
         activations,
-    } = args.bits;
-    let layers = first_and_last(graph).into_iter().map(|name| {
-        let bits = LayerBits {
-            weights: Some(8),
-            activations: 8,
-        };
-        (name, bits)
-    });
-    Uniform {
-        placement: Placement {
-            body: LayerBits {
-                weights: Some(weights),
-                activations,
-            },
-            layers: layers.collect::<BTreeMap<_, _>>(),
-            wide: 8,
-        },
-        clip: match args.clip {
-            Clip::MinMax => quantize::Clip::MinMax,
-            Clip::Percentile => quantize::Clip::Percentile(1e-4),
-            Clip::Mse => quantize::Clip::Mse,
-        },
-        rounding: match args.method {
-            Method::Uniform => Rounding::ClosedForm,
-            Method::Nearest => Rounding::Nearest,
-        },
+    };
+    let ends = first_and_last(graph).into_iter();
+    Placement {
+        body: bits(args.bits.weights, args.bits.activations),
+        layers: ends.map(|name| (name, bits(8, 8))).collect(),
+        wide: 8,
     }
 }
 
@@ -139,14 +181,22 @@ fn batches(images: &TestImages, count: usize) -> Vec<Images> {
 }
 
 fn tell(bar: &mut TaskBar, progress: Progress) -> ControlFlow<()> {
-    if let Progress::Layer {
-        name, done, error, ..
-    } = progress
-    {
-        bar.end(
-            &format!("{name}, {} of its variance lost", percent(error)),
+    match progress {
+        Progress::Layer {
+            name, done, error, ..
+        } => {
+            bar.end(
+                &format!("{name}, {} of its variance lost", percent(error)),
+                done,
+            );
+        }
+        Progress::Sensitivity {
+            name, done, loss, ..
+        } => bar.end(
+            &format!("{name} alone moves the output by {loss:.4} nats"),
             done,
-        );
+        ),
+        _ => {}
     }
     match interrupt::asked() {
         true => ControlFlow::Break(()),

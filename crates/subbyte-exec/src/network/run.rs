@@ -11,6 +11,7 @@ use crate::ops::{self, ConvOptions, Levels};
 const SMALLEST_UNIT: f32 = 1e-20;
 
 /// One pass over a network: the tensors that are alive.
+#[derive(Clone)]
 pub(super) struct Run<'a> {
     network: &'a Network,
     images: &'a Images,

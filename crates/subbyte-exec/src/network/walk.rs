@@ -11,6 +11,7 @@ use crate::{ExecError, Images};
 ///
 /// Between two nodes parameters can be replaced for the rest of the way, so that what comes later is computed by layers that have
 /// been quantized already. Only tensors that a later node reads are kept.
+#[derive(Clone)]
 pub struct Walk<'a> {
     network: &'a Network,
     runs: Vec<Run<'a>>,
