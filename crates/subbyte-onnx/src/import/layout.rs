@@ -2,7 +2,7 @@
 //!
 //! Reshapes, transposes, squeezes and flattenings only change the layout; no node is made for them until something needs one.
 
-use crate::error::Refusal;
+use crate::{error::Refusal, tensor::MOST_AXES};
 
 /// An axis of the graph's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +106,15 @@ impl Layout {
             Some(_) => Err(refuse()),
         }
     }
+}
+
+/// Axes that Unsqueeze adds to `rank` axes, as indices of all.
+pub fn added_axes(added: &[i64], rank: usize) -> Result<Vec<usize>, Refusal> {
+    let rank = rank.saturating_add(added.len());
+    if rank > MOST_AXES {
+        return Err(Refusal::broken(format!("makes {rank} axes")));
+    }
+    added.iter().map(|&axis| axis_index(axis, rank)).collect()
 }
 
 /// A possibly negative axis number as an index below `rank`.

@@ -13,6 +13,8 @@ mod operators;
 mod ops;
 mod order;
 mod pending;
+#[cfg(test)]
+mod tests;
 mod value;
 mod weights;
 

@@ -72,13 +72,14 @@ pub fn decode(proto: &TensorProto, name: &str, source: &mut Source) -> Result<Te
         .checked_mul(format.bits)
         .ok_or_else(|| broken(format!("is too large: {dims:?}")))?
         .div_ceil(8);
+    let is_external = proto.data_location == Some(EXTERNAL);
     let external;
-    let raw = match (&proto.raw_data, proto.data_location) {
-        (_, Some(EXTERNAL)) => {
-            external = external::read(&proto.external_data, bytes, source)?;
+    let raw = match is_external {
+        true => {
+            external = external::read(&proto.external_data, bytes, len, source)?;
             Some(&external)
         }
-        (raw, _) => raw.as_ref(),
+        false => proto.raw_data.as_ref(),
     };
     let short = |found: usize, unit: &str, wanted: usize| {
         broken(format!(
@@ -88,7 +89,8 @@ pub fn decode(proto: &TensorProto, name: &str, source: &mut Source) -> Result<Te
     let numbers = match raw {
         Some(raw) if raw.len() != bytes => return Err(short(raw.len(), "bytes", bytes)),
         Some(raw) => {
-            source.budget.take(len)?;
+            // External data has been counted before it was read.
+            source.budget.take(if is_external { 0 } else { len })?;
             from_raw(raw, len, data_type, format)
         }
         None => {

@@ -9,10 +9,11 @@ use std::{
 use super::Source;
 use crate::{error::Refusal, schema::StringStringEntryProto};
 
-/// The `wanted` bytes that `entries` point to. The file must lie in the model's folder and be as long as the entries say.
+/// The `wanted` bytes that `entries` point to, `len` numbers. The file must lie in the model's folder and be as long as the entries say.
 pub fn read(
     entries: &[StringStringEntryProto],
     wanted: usize,
+    len: usize,
     source: &mut Source,
 ) -> Result<Vec<u8>, Refusal> {
     let entry = |key: &str| {
@@ -34,7 +35,7 @@ pub fn read(
         Refusal::new(format!("its external data `{location}` {what}"), advice)
     };
     let unreadable = |e: std::io::Error| refuse(format!("cannot be read: {e}"));
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = File::open(&path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let offset = number("offset")?.unwrap_or(0);
     let length = number("length")?.unwrap_or(wanted as u64);
@@ -49,10 +50,11 @@ pub fn read(
         )));
     }
     // Only now is the length known to be real.
+    source.budget.extend(&path, size);
+    source.budget.take(len)?;
     let mut bytes = vec![0; wanted];
     file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
     file.read_exact(&mut bytes).map_err(unreadable)?;
-    source.budget.extend(wanted);
     Ok(bytes)
 }
 

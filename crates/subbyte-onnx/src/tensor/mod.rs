@@ -7,7 +7,7 @@ mod half;
 
 use std::path::Path;
 
-pub use budget::{Budget, elements};
+pub use budget::{Budget, MOST_AXES, elements};
 pub use decode::{decode, range_of};
 
 use crate::error::Refusal;

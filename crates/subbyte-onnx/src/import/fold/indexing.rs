@@ -1,7 +1,7 @@
 //! Moving constants: slices, transposes, joins, reshapes.
 
 use super::{
-    super::layout::{axis_index, reshaped},
+    super::layout::{added_axes, axis_index, reshaped},
     Call,
 };
 use crate::{
@@ -261,9 +261,8 @@ pub fn reshape(tensor: &Tensor, call: &Call) -> Result<Tensor, Refusal> {
         }
         _ => {
             let new = call.ints_of(1, "axes")?.unwrap_or_default();
+            let new = added_axes(&new, rank)?;
             let rank = rank + new.len();
-            let new = new.iter().map(|&axis| axis_index(axis, rank));
-            let new = new.collect::<Result<Vec<_>, _>>()?;
             let mut old = dims.iter().copied();
             let length = |i: usize| match new.contains(&i) {
                 true => 1,

@@ -6,7 +6,7 @@ use super::{Call, Made, Refusal, activation, as_activation, one};
 use crate::import::{
     Import,
     fold::{indexing, is_float},
-    layout::{Dim, Layout, axis_index, reshaped},
+    layout::{Dim, Layout, added_axes, axis_index, reshaped},
     value::{Activation, Affine, Value},
 };
 use crate::tensor::Tensor;
@@ -78,9 +78,8 @@ pub fn reshape(import: &mut Import, call: &Call) -> Made {
         }
         _ => {
             let new = call.ints_of(1, "axes")?.unwrap_or_default();
+            let new = added_axes(&new, rank)?;
             let rank = rank + new.len();
-            let new = new.iter().map(|&axis| axis_index(axis, rank));
-            let new = new.collect::<Result<Vec<_>, _>>()?;
             let mut old = x.layout.0.iter().cloned();
             let axis = |i: usize| match new.contains(&i) {
                 true => Vec::new(),
