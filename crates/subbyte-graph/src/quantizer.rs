@@ -17,6 +17,14 @@ pub enum Quantizer {
         /// Levels from -2^(bits-1), else from 0. Signed codes need 2 bits.
         signed: bool,
     },
+    /// Equal steps with a zero point, as imported networks have it (Jacob et al., 2018): levels from `-zero`, ties to the even level.
+    /// Inputs `[x, scale]` like those of [`Quantizer::Lsq`], which is this with `zero` at 0 or in the middle and serves those cases.
+    Affine {
+        /// Bits of the codes.
+        bits: u8,
+        /// The code that stands for 0.
+        zero: u8,
+    },
     /// Linear mid-tread half (methods.md 2.1), unsigned. Inputs `[x]`.
     MidTreadHalf {
         /// Bits of the codes.
@@ -55,6 +63,11 @@ impl Quantizer {
             }
             | Quantizer::MidTreadHalf { bits, .. }
             | Quantizer::Pact { bits } => CodeType::unsigned(bits),
+            Quantizer::Affine { bits, zero } => CodeType {
+                bits,
+                step: 1,
+                offset: -i16::from(zero),
+            },
             Quantizer::BinaryMean { .. } => CodeType::bipolar(1),
             Quantizer::DorefaWeight { bits } => CodeType::bipolar(bits),
         }
@@ -63,7 +76,7 @@ impl Quantizer {
     /// Role of the parameter that is the second input; `None` without one.
     pub fn parameter(self) -> Option<Role> {
         match self {
-            Quantizer::Lsq { .. } => Some(Role::Scale),
+            Quantizer::Lsq { .. } | Quantizer::Affine { .. } => Some(Role::Scale),
             Quantizer::Pact { .. } => Some(Role::Clip),
             Quantizer::MidTreadHalf { .. }
             | Quantizer::BinaryMean { .. }
@@ -92,7 +105,7 @@ impl Quantizer {
     pub fn grid(self, parameter: f32) -> Grid {
         let code = self.code_type();
         match self {
-            Quantizer::Lsq { .. } => Grid::Nearest {
+            Quantizer::Lsq { .. } | Quantizer::Affine { .. } => Grid::Nearest {
                 code,
                 scale: parameter,
             },
@@ -144,6 +157,17 @@ mod tests {
         assert_eq!((squashed[1], squashed[3]), (0.0, 1.0));
         assert!(squashed[0] < 0.0 && squashed.is_sorted());
         assert_eq!(squash(&[0.0, -0.0]).0, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_zero_point_stands_for_zero_and_the_ends_saturate() {
+        for (bits, zero) in [(1, 0), (2, 3), (4, 5), (8, 200)] {
+            let grid = Quantizer::Affine { bits, zero }.grid(0.25);
+            assert_eq!(grid.code(0.0), zero);
+            assert_eq!(grid.code(-1e9), 0);
+            assert_eq!(grid.code(1e9), grid.code_type().max_code());
+            assert_eq!(grid.value(0), -0.25 * f32::from(zero));
+        }
     }
 
     #[test]

@@ -328,9 +328,11 @@ fn quantized<const D: usize>(
         (Quantizer::Lsq { .. }, Some(scale)) if relu => {
             ops::relu_lsq(x, scale, quantizer.code_type())
         }
-        (Quantizer::Lsq { .. }, Some(scale)) => ops::lsq(x, scale, quantizer.code_type()),
+        (Quantizer::Lsq { .. } | Quantizer::Affine { .. }, Some(scale)) => {
+            ops::lsq(x, scale, quantizer.code_type())
+        }
         (Quantizer::Pact { .. }, Some(clip)) => ops::pact(x, clip, quantizer.code_type()),
-        (Quantizer::Lsq { .. } | Quantizer::Pact { .. }, None) => {
+        (Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. }, None) => {
             unreachable!("validated parameter")
         }
         (Quantizer::MidTreadHalf { bits, max }, _) => ops::mid_tread_half(x, bits, max),

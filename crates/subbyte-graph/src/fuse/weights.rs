@@ -153,7 +153,9 @@ fn scales_of(
     row: usize,
 ) -> Result<Vec<f32>, String> {
     let scales = match quantizer {
-        Quantizer::Lsq { .. } | Quantizer::Pact { .. } => parameter(graph, id)?,
+        Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. } => {
+            parameter(graph, id)?
+        }
         Quantizer::MidTreadHalf { .. } | Quantizer::DorefaWeight { .. } => vec![1.0],
         Quantizer::BinaryMean { per_channel } => {
             let run = if per_channel { row } else { data.len().max(1) };
@@ -205,9 +207,11 @@ pub(super) fn activation_grid(
         Quantizer::BinaryMean { .. } | Quantizer::DorefaWeight { .. } => {
             Err("its quantizer is for weights, not activations".to_owned())
         }
-        Quantizer::Lsq { .. } | Quantizer::Pact { .. } => match parameter(graph, id)?.as_slice() {
-            [parameter] => Ok(quantizer.grid(*parameter)),
-            _ => Err("activations have one scale for all channels".to_owned()),
-        },
+        Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. } => {
+            match parameter(graph, id)?.as_slice() {
+                [parameter] => Ok(quantizer.grid(*parameter)),
+                _ => Err("activations have one scale for all channels".to_owned()),
+            }
+        }
     }
 }

@@ -37,6 +37,18 @@ impl Shape {
         }
     }
 
+    /// The shape that `op` makes of tensors of `inputs`. A parameter's own shape is not `op`'s to know.
+    ///
+    /// # Errors
+    /// What does not fit: the number of inputs, their shapes, or the size of the result.
+    pub fn of(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> {
+        check_arity(op, inputs.len())?;
+        if let Op::Param { name } = op {
+            return Err(format!("the shape of parameter `{name}` is its own"));
+        }
+        limited(output_shape(op, inputs)?)
+    }
+
     /// Number of elements.
     pub fn elements(&self) -> usize {
         self.dims().iter().product()
@@ -82,15 +94,7 @@ impl Graph {
                 None => format!("reads node {input}, but there are {}", self.nodes.len()),
             });
         }
-        let (least, most) = arity(op);
-        if !(least..=most).contains(&inputs.len()) {
-            let wanted = match most {
-                usize::MAX => format!("{least} or more"),
-                most if most > least => format!("{least} to {most}"),
-                _ => least.to_string(),
-            };
-            return Err(format!("has {} inputs, needs {wanted}", inputs.len()));
-        }
+        check_arity(op, inputs.len())?;
         let known: Option<Vec<&Shape>> = inputs.iter().map(|&i| shapes[i].as_ref()).collect();
         let Some(inputs) = known else {
             return Ok(None);
@@ -106,17 +110,32 @@ impl Graph {
             },
             _ => output_shape(op, &inputs)?,
         };
-        match shape
-            .dims()
-            .iter()
-            .try_fold(1, |n: usize, &d| n.checked_mul(d))
-        {
-            Some(n) if n > 0 && n <= MAX_ELEMENTS => Ok(Some(shape)),
-            Some(0) => Err(format!("makes an empty tensor {:?}", shape.dims())),
-            _ => Err(format!(
-                "makes a tensor {:?} that is too large",
-                shape.dims()
-            )),
-        }
+        limited(shape).map(Some)
+    }
+}
+
+fn check_arity(op: &Op, inputs: usize) -> Result<(), String> {
+    let (least, most) = arity(op);
+    if (least..=most).contains(&inputs) {
+        return Ok(());
+    }
+    let wanted = match most {
+        usize::MAX => format!("{least} or more"),
+        most if most > least => format!("{least} to {most}"),
+        _ => least.to_string(),
+    };
+    Err(format!("has {inputs} inputs, needs {wanted}"))
+}
+
+/// `shape` where it is neither empty nor too large.
+fn limited(shape: Shape) -> Result<Shape, String> {
+    let mut dims = shape.dims().iter();
+    match dims.try_fold(1, |n: usize, &d| n.checked_mul(d)) {
+        Some(n) if n > 0 && n <= MAX_ELEMENTS => Ok(shape),
+        Some(0) => Err(format!("makes an empty tensor {:?}", shape.dims())),
+        _ => Err(format!(
+            "makes a tensor {:?} that is too large",
+            shape.dims()
+        )),
     }
 }

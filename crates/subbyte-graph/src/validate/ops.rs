@@ -36,6 +36,7 @@ fn normalize(graph: &Graph, node: &Node, mean: &[f32], std: &[f32]) -> Option<St
 fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String> {
     match quantizer {
         Quantizer::Lsq { bits, .. }
+        | Quantizer::Affine { bits, .. }
         | Quantizer::MidTreadHalf { bits, .. }
         | Quantizer::Pact { bits }
         | Quantizer::DorefaWeight { bits }
@@ -48,6 +49,9 @@ fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String>
             signed: true,
         } => Some(
             "a signed learned-step quantizer has no positive level at 1 bit; use binary mean scaling or 2 bits".into(),
+        ),
+        Quantizer::Affine { bits, zero } if zero > quantizer.code_type().max_code() => Some(
+            format!("its zero point {zero} is no code of {bits} bits"),
         ),
         Quantizer::MidTreadHalf { max, .. } if !(max.is_finite() && max > 0.0) => {
             Some(format!("its largest value is {max}; a positive number is needed"))
