@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use subbyte::graph::networks::Bits;
-use subbyte::{Level, Options};
+use subbyte::{Level, Options, onnx};
 
 use crate::fetch::SETS;
 
@@ -187,8 +187,11 @@ pub struct ZooCheck {
 /// `eval`.
 #[derive(Debug, clap::Args)]
 pub struct Eval {
-    /// Model (`.sbm`) or network (`.sbg`).
+    /// Model (`.sbm`) or network (`.sbg` or `.onnx`).
     pub file: PathBuf,
+    /// How pixels become the input of an ONNX network; guessed unless given.
+    #[arg(long, value_enum)]
+    pub preprocess: Option<Preprocess>,
     /// Data set: a folder, an archive, or `builtin`; of a trained network or its model, unless given, its recipe's.
     ///
     /// Folders of images mean the classes of their names or numbers; where they have neither, the note on stderr says that their
@@ -298,8 +301,11 @@ impl Engine {
 /// `quantize`.
 #[derive(Debug, clap::Args)]
 pub struct Quantize {
-    /// Trained float network (`.sbg`).
+    /// Trained float network (`.sbg` or `.onnx`).
     pub network: PathBuf,
+    /// How pixels become the input of an ONNX network; guessed unless given.
+    #[arg(long, value_enum)]
+    pub preprocess: Option<Preprocess>,
     /// How weights get their codes.
     #[arg(long, value_enum, default_value_t = Method::Uniform)]
     pub method: Method,
@@ -330,6 +336,9 @@ pub struct Quantize {
     /// Model to write; the network's name with `.sbm` unless given.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write the quantized network too, for more than running it.
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
     /// What the integers run on.
     #[command(flatten)]
     pub engine: Engine,
@@ -372,6 +381,33 @@ fn bytes(text: &str) -> Result<usize, String> {
     match number.trim().parse::<f64>() {
         Ok(number) if number > 0.0 && number * factor < 1e15 => Ok((number * factor) as usize),
         _ => Err("give a positive number of bytes, such as 9.5MB".to_owned()),
+    }
+}
+
+/// How pixels become the input of an ONNX network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preprocess {
+    /// From 0 to 1, less ImageNet's mean, over its deviation.
+    Torch,
+    /// Blue, green, red from 0 to 255, less their means.
+    Caffe,
+    /// From -1 to 1.
+    Tf,
+    /// From 0 to 1.
+    Unit,
+    /// From 0 to 255.
+    Raw,
+}
+
+impl From<Preprocess> for onnx::Preprocess {
+    fn from(preprocess: Preprocess) -> Self {
+        match preprocess {
+            Preprocess::Torch => Self::Torch,
+            Preprocess::Caffe => Self::Caffe,
+            Preprocess::Tf => Self::Tf,
+            Preprocess::Unit => Self::Unit,
+            Preprocess::Raw => Self::Raw,
+        }
     }
 }
 

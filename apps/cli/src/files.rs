@@ -8,6 +8,7 @@ use subbyte::data::{self, Dataset, Geometry};
 use subbyte::graph::sbg::{self, SbgErrorKind};
 use subbyte::graph::{Graph, Op};
 use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
+use subbyte::onnx::{self, Preprocess, ReadOptions};
 use subbyte::train::{Checkpoint, Recipe};
 
 /// What a file holds.
@@ -20,6 +21,25 @@ pub enum Network {
 
 /// Reads a model or a network, by its content. A file named like a model is judged as one even where its first bytes are damaged.
 pub fn load(path: &Path) -> Result<Network> {
+    load_with(path, None)
+}
+
+/// As [`load`], for ONNX files with what their input is.
+pub fn load_with(path: &Path, preprocess: Option<Preprocess>) -> Result<Network> {
+    if is_named(path, "onnx") {
+        let options = ReadOptions {
+            preprocess,
+            size: None,
+        };
+        let graph = onnx::read(path, &options)?;
+        return Ok(Network::Graph(Box::new(graph), None));
+    }
+    if preprocess.is_some() {
+        bail!(
+            "{} says itself how its input is made of pixels; --preprocess is for ONNX files",
+            path.display()
+        );
+    }
     let bytes = read(path)?;
     if is_model(path, &bytes) {
         return Ok(Network::Model(Box::new(parse_model(path, &bytes)?), bytes));
@@ -29,7 +49,7 @@ pub fn load(path: &Path) -> Result<Network> {
             if matches!(error.kind(), SbgErrorKind::Container(_)) && !is_named(path, "sbg") =>
         {
             bail!(
-                "{} is neither a model (.sbm) nor a network (.sbg)",
+                "{} is neither a model (.sbm) nor a network (.sbg, .onnx)",
                 path.display()
             );
         }
@@ -141,6 +161,34 @@ pub fn noted_data(model: &Model) -> Option<&String> {
         .iter()
         .find(|(name, _)| name == "data")
         .map(|(_, path)| path)
+}
+
+/// How images of other sizes are brought to what a network reads: as its recipe says; for ONNX files as networks for such sizes are
+/// measured, the shorter side to 8/7 of the height where that is 128 pixels or more, else to the height itself.
+pub fn resize_for(
+    path: &Path,
+    recipe: Option<&Recipe>,
+    geometry: Geometry,
+) -> Option<data::Resize> {
+    if !is_named(path, "onnx") {
+        return recipe.and_then(Recipe::resize);
+    }
+    let longest = geometry.height.max(geometry.width);
+    Some(data::Resize {
+        shorter_side: if longest >= 128 {
+            longest * 8 / 7
+        } else {
+            longest
+        },
+        filter: data::Filter::Bilinear,
+    })
+}
+
+/// Number of classes that a network tells apart.
+pub fn classes(graph: &Graph) -> Option<usize> {
+    let shapes = graph.shapes().ok()?;
+    let [classes, ..] = shapes[*graph.outputs.first()?].feature()?;
+    Some(classes)
 }
 
 /// Writes beside `path` and renames.

@@ -131,6 +131,30 @@ impl TestImages {
         Ref::map(self.broken.borrow(), Vec::as_slice)
     }
 
+    /// How images of other sizes are brought to this one.
+    pub fn resize(&self) -> Option<Resize> {
+        match &self.images {
+            ImageSet::Loaded(_) => None,
+            ImageSet::Files(set) => set.resize,
+        }
+    }
+
+    /// At most `count` images, spread evenly, and the files of those that cannot be used.
+    pub fn spread_checked(&self, count: usize) -> (Vec<Cow<'_, [u8]>>, Vec<Broken>) {
+        let ImageSet::Files(set) = &self.images else {
+            return (self.spread(count), Vec::new());
+        };
+        let count = count.min(self.len());
+        let (mut images, mut broken) = (Vec::new(), Vec::new());
+        for i in (0..count).map(|i| i * self.len() / count) {
+            match set.read(i) {
+                Ok(image) => images.push(Cow::Owned(image)),
+                Err(problem) => broken.push(Broken::new(&set.files[i], &problem)),
+            }
+        }
+        (images, broken)
+    }
+
     /// At most `count` images, spread evenly.
     pub fn spread(&self, count: usize) -> Vec<Cow<'_, [u8]>> {
         match &self.images {

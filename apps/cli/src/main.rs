@@ -4,6 +4,7 @@
 //! code is 0 for success, 1 for an error, 2 for a wrong command line.
 
 mod args;
+mod calibration;
 mod classes;
 mod commands;
 mod fetch;

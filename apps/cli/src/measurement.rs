@@ -30,6 +30,8 @@ pub struct Measurement {
     pub differing_predictions: Option<u64>,
     /// Predicted classes that differ from training's float forward.
     pub differing_float_predictions: Option<u64>,
+    /// Images on which they were compared.
+    pub compared_images: Option<usize>,
     /// Codes that were compared.
     pub compared_codes: Option<u64>,
     /// Test images.
@@ -54,22 +56,42 @@ pub struct Lowered {
     pub measurement: Measurement,
 }
 
-/// Lowers `graph`, compares evaluation and integers on all images, and puts together the model's file. Image files that cannot be
+/// How much of a model is checked, and can be checked later.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Test vectors that the model carries.
+    pub vectors: usize,
+    /// Images on which evaluation and integers are compared; `None` for all.
+    pub compared: Option<usize>,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self {
+            vectors: subbyte::TEST_VECTORS,
+            compared: None,
+        }
+    }
+}
+
+/// Lowers `graph`, compares evaluation and integers, and puts together the model's file. Image files that cannot be
 /// used are left out.
 pub fn lower(
     graph: &Graph,
     checkpoint: Option<&Checkpoint>,
     images: &TestImages,
-    vectors: usize,
+    Extent { vectors, compared }: Extent,
     engine: Engine,
 ) -> Result<Lowered> {
     let mut model = subbyte::lower::lower(graph)?;
     let resize = checkpoint.and_then(|c| c.recipe.resize());
+    let resize = resize.or(images.resize());
     model.input.resize = resize.map(files::resize_of);
     let plan = Plan::new(&model, engine.options())?;
     subbyte::check_data(&plan, images.geometry(), images.classes())?;
-    let mut bar = Bar::new("comparing evaluation with integers", images.len());
-    let examples = images.examples(engine.threads())?;
+    let compared = compared.unwrap_or(images.len()).min(images.len());
+    let mut bar = Bar::new("comparing evaluation with integers", compared);
+    let examples = images.examples(engine.threads())?.take(compared);
     let agreement = subbyte::compare(graph, &model, examples, &mut |done| bar.at(done))?;
     drop(bar);
     let (score, threads) = score(&plan, images, engine)?;
@@ -106,7 +128,7 @@ pub fn network(
     engine: Engine,
 ) -> Result<(Measurement, Option<Lowered>)> {
     if graph.is_fully_quantized() {
-        let mut lowered = lower(graph, checkpoint, images, subbyte::TEST_VECTORS, engine)?;
+        let mut lowered = lower(graph, checkpoint, images, Extent::default(), engine)?;
         return Ok((std::mem::take(&mut lowered.measurement), Some(lowered)));
     }
     let examples = images.examples(engine.threads())?;
@@ -159,6 +181,7 @@ impl Measurement {
             differing_codes: Some(agreement.differing_codes),
             differing_predictions: Some(agreement.differing_predictions),
             differing_float_predictions: Some(agreement.differing_float_predictions),
+            compared_images: Some(agreement.evaluated.images),
             compared_codes: Some(agreement.codes),
             ..self
         }
@@ -193,7 +216,7 @@ impl Measurement {
             "codes that differ",
             self.differing_codes.map(|n| of(n, self.compared_codes)),
         );
-        let images = self.images.map(|n| n as u64);
+        let images = self.compared_images.map(|n| n as u64);
         row(
             "predictions that differ",
             self.differing_predictions.map(|n| of(n, images)),

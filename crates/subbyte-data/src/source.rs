@@ -167,7 +167,11 @@ impl Source {
         })
     }
 
-    fn set(&self, part: Part) -> Result<ImageSet, Error> {
+    /// One part, left in its files as by [`Source::sets`].
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub fn set(&self, part: Part) -> Result<ImageSet, Error> {
         self.check_part(part)?;
         let Options { geometry, resize } = self.options;
         let files = self

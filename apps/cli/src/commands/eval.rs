@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::data::Geometry;
-use subbyte::train::Recipe;
 use subbyte::{Model, Plan, Pool};
 
 use crate::args::{Engine, Eval};
@@ -17,7 +16,8 @@ use crate::output::{Bar, percent, print, print_json};
 /// Measures a model, or a network and the integer model that it becomes. Image files are decoded as they are needed; those that
 /// cannot be used are left out and named at the end, as an error. What was measured until an interruption is shown.
 pub fn run(args: &Eval) -> Result<ExitCode> {
-    let subject = files::load(&args.file)?;
+    let preprocess = args.preprocess.map(Into::into);
+    let subject = files::load_with(&args.file, preprocess)?;
     let images = open(args, &subject)?.until_interrupted();
     let other = match &args.against {
         Some(path) => Some((path, comparable(path, &subject)?)),
@@ -59,9 +59,10 @@ fn open(args: &Eval, subject: &Network) -> Result<TestImages> {
         Network::Graph(graph, checkpoint) => {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
-            let resize = recipe.and_then(Recipe::resize);
             let geometry = files::geometry(graph);
-            TestImages::open(&path, geometry, resize, &graph.classes, None)
+            let resize = files::resize_for(&args.file, recipe, geometry);
+            let count = files::classes(graph);
+            TestImages::open(&path, geometry, resize, &graph.classes, count)
         }
     }
 }

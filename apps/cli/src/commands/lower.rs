@@ -6,7 +6,7 @@ use subbyte::train::Recipe;
 use crate::args::{Engine, Lower};
 use crate::files::{self, Network};
 use crate::images::TestImages;
-use crate::measurement;
+use crate::measurement::{self, Extent};
 use crate::note;
 use crate::output::{print, print_json};
 
@@ -35,7 +35,10 @@ pub fn run(args: &Lower) -> Result<()> {
         &graph,
         checkpoint.as_deref(),
         &images,
-        args.vectors,
+        Extent {
+            vectors: args.vectors,
+            ..Extent::default()
+        },
         Engine::default(),
     )?;
     // A model is not written with figures of only some of the images.
@@ -49,6 +52,6 @@ pub fn run(args: &Lower) -> Result<()> {
 }
 
 /// Whether both paths lead to one file that exists.
-fn same_file(a: &Path, b: &Path) -> bool {
+pub fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }

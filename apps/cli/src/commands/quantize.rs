@@ -5,22 +5,24 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::graph::{Graph, LayerBits, Op, Placement, sbg};
 use subbyte::quantize::{self, Images, Progress, Ptilmpq, Rounding, Uniform};
-use subbyte::train::Recipe;
 
 use crate::args::{Clip, Criterion, Method, Quantize, refuse};
+use crate::calibration;
+use crate::commands::lower::same_file;
 use crate::files::{self, Network};
 use crate::images::TestImages;
 use crate::interrupt;
-use crate::measurement::{self, Measurement};
+use crate::measurement::{self, Extent, Measurement};
 use crate::note;
 use crate::output::{TaskBar, percent, print, print_json};
 
-/// Images of a calibration batch.
-const BATCH: usize = 16;
+/// Images on which evaluation and integers are compared.
+const COMPARED: usize = 64;
 
 /// Quantizes a network, lowers it, and measures both.
 pub fn run(args: &Quantize) -> Result<()> {
-    let Network::Graph(graph, checkpoint) = files::load(&args.network)? else {
+    let preprocess = args.preprocess.map(Into::into);
+    let Network::Graph(graph, checkpoint) = files::load_with(&args.network, preprocess)? else {
         bail!(
             "{} is a model already; give the float network that it was made of",
             args.network.display()
@@ -30,19 +32,31 @@ pub fn run(args: &Quantize) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| args.network.with_extension("sbm"));
-    let recipe = checkpoint.as_ref().map(|c| &c.recipe);
-    let resize = recipe.and_then(Recipe::resize);
-    let open = |given: Option<&String>| -> Result<TestImages> {
-        let path = files::data_path(given, recipe, &args.network)?;
-        TestImages::open(&path, files::geometry(&graph), resize, &graph.classes, None)
-    };
-    let calibration = open(args.calibration.as_ref().or(args.data.as_ref()))?;
-    let images = open(args.data.as_ref().or(args.calibration.as_ref()))?;
-    let batches = batches(&calibration, args.images.get());
-    if batches.is_empty() {
-        calibration.end(0)?;
-        bail!("there are no images to calibrate with");
+    if same_file(&args.network, &output) {
+        bail!(
+            "the model would overwrite the network {}; give another file with -o",
+            output.display()
+        );
     }
+    let recipe = checkpoint.as_ref().map(|c| &c.recipe);
+    let geometry = files::geometry(&graph);
+    let resize = files::resize_for(&args.network, recipe, geometry);
+    let path = |first: &Option<String>, second: &Option<String>| {
+        files::data_path(first.as_ref().or(second.as_ref()), recipe, &args.network)
+    };
+    let batches = calibration::batches(
+        &path(&args.calibration, &args.data)?,
+        geometry,
+        resize,
+        args.images.get(),
+    )?;
+    let images = TestImages::open(
+        &path(&args.data, &args.calibration)?,
+        geometry,
+        resize,
+        &graph.classes,
+        files::classes(&graph),
+    )?;
     interrupt::watch()?;
     let mut bar = TaskBar::new("quantizing", "layer", 0, layers(&graph));
     let vectors = args.vectors.unwrap_or_else(|| few(&graph, args.budget));
@@ -52,7 +66,16 @@ pub fn run(args: &Quantize) -> Result<()> {
     drop(bar);
     let quantized = quantized?;
     let (float, _) = measurement::network(&graph, None, &images, args.engine)?;
-    let lowered = measurement::lower(&quantized, None, &images, vectors, args.engine)?;
+    let lowered = measurement::lower(
+        &quantized,
+        None,
+        &images,
+        Extent {
+            vectors,
+            compared: Some(COMPARED),
+        },
+        args.engine,
+    )?;
     if let Some(budget) = args.budget
         && lowered.bytes.len() > budget
     {
@@ -60,6 +83,9 @@ pub fn run(args: &Quantize) -> Result<()> {
             "the model takes {} bytes, more than the budget of {budget}; give a budget that is a little less",
             lowered.bytes.len()
         );
+    }
+    if let Some(path) = &args.graph {
+        files::write(path, &sbg::to_bytes(&quantized, &sbg::Extras::default())?)?;
     }
     files::write(&output, &lowered.bytes)?;
     let report = Report::new(&output, &graph, &float, &lowered.measurement)?;
@@ -162,22 +188,6 @@ fn first_and_last(graph: &Graph) -> Vec<String> {
 fn layers(graph: &Graph) -> usize {
     let is_layer = |op: &Op| matches!(op, Op::Conv2d { .. } | Op::Linear);
     graph.nodes.iter().filter(|node| is_layer(&node.op)).count()
-}
-
-/// At most `count` images in batches.
-fn batches(images: &TestImages, count: usize) -> Vec<Images> {
-    let geometry = images.geometry();
-    let chosen = images.spread(count);
-    let batch = |images: &[std::borrow::Cow<'_, [u8]>]| {
-        let shape = [
-            images.len(),
-            geometry.height,
-            geometry.width,
-            geometry.colours,
-        ];
-        Images::new(images.concat(), shape)
-    };
-    chosen.chunks(BATCH).map(batch).collect()
 }
 
 fn tell(bar: &mut TaskBar, progress: Progress) -> ControlFlow<()> {

@@ -110,7 +110,7 @@ pub fn run(args: &Quickstart) -> Result<()> {
         graph,
         Some(checkpoint),
         &split.test.clone().into(),
-        subbyte::TEST_VECTORS,
+        measurement::Extent::default(),
         Engine::default(),
     )?;
     // What is said of a fully quantized network is its evaluation on integers, not the float forward.
