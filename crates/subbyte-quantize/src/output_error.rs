@@ -10,7 +10,7 @@ use subbyte_exec::{Images, Network, Walk};
 use crate::QuantizeError;
 use crate::codebook::Codebook;
 use crate::formats::Formats;
-use crate::gram::Gram;
+use crate::gram::Measured;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
 use crate::round_network::{for_each_layer, grids, scales};
@@ -81,7 +81,7 @@ fn errors_of(
     prepared: &Prepared,
     i: usize,
     weights: &[f32],
-    grams: &[Gram],
+    grams: &[Measured],
     bits: u8,
 ) -> (Vec<f32>, Vec<f64>) {
     let layer = &prepared.layers[i];
@@ -89,15 +89,15 @@ fn errors_of(
     let rows = weights.len() / row;
     let per_group = rows / grams.len();
     let formats = Formats::one(Codebook::signed(bits), rows);
-    let variances: Vec<Vec<f32>> = grams.iter().map(Gram::variances).collect();
+    let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
     let scales = scales(prepared, layer, &formats, weights, |r| {
         &variances[r / per_group]
     });
     let grids = grids(&formats, &scales);
-    let round = |(g, (weights, gram)): (usize, (&[f32], &Gram))| {
+    let round = |(g, (weights, gram)): (usize, (&[f32], &Measured))| {
         let grids = &grids[g * per_group..][..per_group];
         let levels = closed_form(weights, gram, grids);
-        let products = products(&levels, weights, gram);
+        let products = products(&levels, weights, &gram.all);
         let one = |(r, [mixed, own, all]): (usize, [f64; 3])| {
             let fitted = mixed / own;
             let fits = fitted.is_finite() && fitted > 0.0;

@@ -11,7 +11,7 @@ use subbyte_num::Packed;
 use crate::QuantizeError;
 use crate::codebook::best_scale;
 use crate::formats::Formats;
-use crate::gram::{Gram, Moments};
+use crate::gram::{Measured, Moments};
 use crate::layer::Layer;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
@@ -84,7 +84,7 @@ pub(crate) fn for_each_layer(
     prepared: &Prepared,
     calibration: &[Images],
     mut walk: Option<&mut Walk<'_>>,
-    mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Gram>) -> Result<(), QuantizeError>,
+    mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Measured>) -> Result<(), QuantizeError>,
 ) -> Result<(), QuantizeError> {
     let images: usize = calibration.iter().map(Images::len).sum();
     let float = Network::new(&prepared.float, &Device::flex())?;
@@ -125,7 +125,7 @@ fn round_layer(
     prepared: &Prepared,
     layer: &Layer,
     formats: &Formats,
-    grams: &[Gram],
+    grams: &[Measured],
 ) -> Result<Rounded, QuantizeError> {
     let weights = prepared.weights(layer)?;
     let (row, group) = (layer.geometry.row(), weights.len() / grams.len());
@@ -136,12 +136,12 @@ fn round_layer(
         .zip(grams)
         .flat_map_iter(|(weights, gram)| target(weights, gram))
         .collect();
-    let variances: Vec<Vec<f32>> = grams.iter().map(Gram::variances).collect();
+    let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
     let mut scales = scales(prepared, layer, formats, &targets, |r| {
         &variances[r / per_group]
     });
     let grids = grids(formats, &scales);
-    let round = |(i, (target, gram)): (usize, (&[f32], &Gram))| {
+    let round = |(i, (target, gram)): (usize, (&[f32], &Measured))| {
         closed_form(target, gram, &grids[i * per_group..][..per_group])
     };
     let levels: Vec<f32> = targets
@@ -155,7 +155,7 @@ fn round_layer(
         .chunks(group)
         .zip(targets.chunks(group))
         .zip(grams)
-        .flat_map(|((levels, targets), gram)| products(levels, targets, gram))
+        .flat_map(|((levels, targets), gram)| products(levels, targets, &gram.all))
         .collect();
     let sharing = rows / scales.len();
     let (mut left, mut all) = (0.0, 0.0);
@@ -178,7 +178,7 @@ fn round_layer(
         .collect();
     let mut bias = prepared.bias(layer);
     for (r, bias) in bias.iter_mut().enumerate() {
-        let gram = &grams[r / per_group];
+        let gram = &grams[r / per_group].all;
         let mean = |weights: &[f32], inputs: &[f64]| -> f64 {
             let each = weights[r * row..][..row].iter().zip(inputs);
             each.map(|(w, x)| f64::from(*w) * x).sum()
