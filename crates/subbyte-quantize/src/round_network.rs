@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use subbyte_exec::{Images, Network, Walk};
 use subbyte_graph::{CodedRows, Graph, Op, Role, Storage};
@@ -92,22 +92,21 @@ pub(crate) fn for_each_layer(
     for (i, layer) in prepared.layers.iter().enumerate() {
         float_walk.run_to(layer.float);
         let mut moments = Moments::new(layer.geometry, images, PIXELS);
-        let plain = float_walk.features(prepared.float.nodes[layer.float].inputs[0]);
-        let plain = plain.expect("a layer's input is kept until it has run");
-        let quantized = match &mut walk {
-            Some(walk) => {
-                walk.run_to(layer.placed);
-                walk.features(prepared.placed.nodes[layer.placed].inputs[0])
-            }
-            None => Some(plain.clone()),
-        };
-        let quantized = quantized.expect("a layer's input is kept until it has run");
-        for (quantized, plain) in quantized.into_iter().zip(plain) {
-            let [quantized, plain] = [quantized, plain].map(|x| x.clone().into_data());
+        if let Some(walk) = &mut walk {
+            walk.run_to(layer.placed);
+        }
+        let input = prepared.placed.nodes[layer.placed].inputs[0];
+        let mut quantized = walk.as_ref().map(|walk| walk.features(input));
+        for plain in float_walk.features(prepared.float.nodes[layer.float].inputs[0]) {
+            let quantized = quantized.as_mut().and_then(Iterator::next);
+            let quantized = quantized.map(Tensor::into_data);
+            let plain = plain.into_data();
+            let quantized = quantized.as_ref().unwrap_or(&plain);
             let [quantized, plain] =
-                [&quantized, &plain].map(|x| x.as_slice::<f32>().expect("f32 activations"));
+                [quantized, &plain].map(|x| x.as_slice::<f32>().expect("f32 activations"));
             moments.add(quantized, plain);
         }
+        drop(quantized);
         see(walk.as_deref_mut(), i, moments.finish())?;
     }
     Ok(())

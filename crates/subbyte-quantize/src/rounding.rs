@@ -50,7 +50,7 @@ pub(crate) fn target(weights: &[f32], measured: &Measured) -> Vec<f32> {
 pub(crate) fn closed_form(target: &[f32], measured: &Measured, grids: &[RowGrid]) -> Vec<f32> {
     let row = measured.all.mean.len();
     let damping = chosen(&DAMPING, measured, |damping, made_for, tried_on| {
-        let levels = damped_rounding(target, made_for, grids, damping);
+        let levels = Rounder::new(made_for, damping).round(target, grids);
         let off: Vec<f32> = levels
             .iter()
             .zip(target)
@@ -59,7 +59,7 @@ pub(crate) fn closed_form(target: &[f32], measured: &Measured, grids: &[RowGrid]
             .collect();
         products(&off, &off, tried_on).iter().map(|p| p[1]).sum()
     });
-    damped_rounding(target, &measured.all, grids, damping)
+    Rounder::new(&measured.all, damping).round(target, grids)
 }
 
 /// The damping of least error, where `error` says how what is made for one half of the images does on the other; the first where
@@ -127,51 +127,69 @@ fn damped_target(weights: &[f32], gram: &Gram, damping: f32) -> Vec<f32> {
     row_major(solved.transpose())
 }
 
-fn damped_rounding(target: &[f32], gram: &Gram, grids: &[RowGrid], damping: f32) -> Vec<f32> {
-    let (inputs, rows) = (gram.mean.len(), grids.len());
-    let order = order(gram);
-    let Some(factor) = factor(gram, &order, damping) else {
-        // Inputs that are all zero: every rounding is as good.
-        return nearest(target, grids);
-    };
-    // Columns of the weights in order, each with all its rows.
-    let mut columns = vec![0f32; inputs * rows];
-    for (column, &input) in columns.chunks_mut(rows).zip(&order) {
-        for (to, row) in column.iter_mut().zip(target.chunks(inputs)) {
-            *to = row[input];
+/// What rounding needs of a Gram matrix, for any number of roundings.
+pub(crate) struct Rounder {
+    order: Vec<usize>,
+    /// `None` where all inputs are zero, so that every rounding is as good.
+    factor: Option<Mat<f32>>,
+}
+
+impl Rounder {
+    /// With so much of the mean diagonal added to it.
+    pub fn new(gram: &Gram, damping: f32) -> Self {
+        let order = order(gram);
+        Self {
+            factor: factor(gram, &order, damping),
+            order,
         }
     }
-    let mut levels = vec![0f32; inputs * rows];
-    let mut errors = vec![0f32; BLOCK * rows];
-    for start in (0..inputs).step_by(BLOCK) {
-        let end = (start + BLOCK).min(inputs);
-        for j in start..end {
-            let spread = factor.col(j);
-            let (done, free) = columns.split_at_mut((j + 1) * rows);
-            let column = &done[j * rows..];
-            let error = &mut errors[(j - start) * rows..][..rows];
-            for (r, (grid, &w)) in grids.iter().zip(column).enumerate() {
-                let level = grid.nearest(w);
-                levels[order[j] + r * inputs] = level;
-                error[r] = (w - level * grid.scale) / spread[j];
-            }
-            for (k, column) in (j + 1..end).zip(free.chunks_mut(rows)) {
-                let by = spread[k];
-                column
-                    .iter_mut()
-                    .zip(&*error)
-                    .for_each(|(w, e)| *w -= by * e);
+
+    /// Levels `[row][input]` on the grids of the rows that make about the outputs of the weights `target`.
+    pub fn round(&self, target: &[f32], grids: &[RowGrid]) -> Vec<f32> {
+        let (inputs, rows) = (self.order.len(), grids.len());
+        let Some(factor) = &self.factor else {
+            return nearest(target, grids);
+        };
+        // Columns of the weights in order, each with all its rows.
+        let mut columns = vec![0f32; inputs * rows];
+        for (column, &input) in columns.chunks_mut(rows).zip(&self.order) {
+            for (to, row) in column.iter_mut().zip(target.chunks(inputs)) {
+                *to = row[input];
             }
         }
-        let rest = MatMut::from_row_major_slice_mut(&mut columns[end * rows..], inputs - end, rows);
-        let errors =
-            MatRef::from_row_major_slice(&errors[..(end - start) * rows], end - start, rows);
-        let spread = factor
-            .as_ref()
-            .submatrix(end, start, inputs - end, end - start);
-        matmul(rest, Accum::Add, spread, errors, -1.0, Par::rayon(0));
+        let mut levels = vec![0f32; inputs * rows];
+        let mut errors = vec![0f32; BLOCK * rows];
+        for start in (0..inputs).step_by(BLOCK) {
+            let end = (start + BLOCK).min(inputs);
+            for j in start..end {
+                let spread = factor.col(j);
+                let (done, free) = columns.split_at_mut((j + 1) * rows);
+                let column = &done[j * rows..];
+                let error = &mut errors[(j - start) * rows..][..rows];
+                for (r, (grid, &w)) in grids.iter().zip(column).enumerate() {
+                    let level = grid.nearest(w);
+                    levels[self.order[j] + r * inputs] = level;
+                    error[r] = (w - level * grid.scale) / spread[j];
+                }
+                for (k, column) in (j + 1..end).zip(free.chunks_mut(rows)) {
+                    let by = spread[k];
+                    column
+                        .iter_mut()
+                        .zip(&*error)
+                        .for_each(|(w, e)| *w -= by * e);
+                }
+            }
+            let rest =
+                MatMut::from_row_major_slice_mut(&mut columns[end * rows..], inputs - end, rows);
+            let errors =
+                MatRef::from_row_major_slice(&errors[..(end - start) * rows], end - start, rows);
+            let spread = factor
+                .as_ref()
+                .submatrix(end, start, inputs - end, end - start);
+            matmul(rest, Accum::Add, spread, errors, -1.0, Par::rayon(0));
+        }
+        levels
     }
-    levels
 }
 
 /// The nearest level of every weight.
