@@ -13,8 +13,9 @@ use crate::formats::Formats;
 use crate::gram::Measured;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
-use crate::round_network::{for_each_layer, grids, scales};
+use crate::round_network::for_each_layer;
 use crate::rounding::{Rounder, products};
+use crate::scales::Scales;
 
 /// Bits that channels can have.
 pub(crate) const BITS: [u8; 6] = [2, 3, 4, 5, 6, 8];
@@ -97,10 +98,10 @@ fn errors_of(
     let per_group = rows / grams.len();
     let formats = Formats::one(Codebook::signed(bits), rows);
     let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
-    let scales = scales(prepared, layer, &formats, weights, |r| {
+    let scales = Scales::new(prepared, layer, &formats, weights, |r| {
         &variances[r / per_group]
     });
-    let grids = grids(&formats, &scales);
+    let grids = scales.grids(&formats);
     let round = |(g, (weights, gram)): (usize, (&[f32], &Measured))| {
         let grids = &grids[g * per_group..][..per_group];
         let levels = rounders[g].round(weights, grids);

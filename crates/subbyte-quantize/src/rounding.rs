@@ -25,11 +25,18 @@ const BLOCK: usize = 128;
 pub(crate) struct RowGrid<'a> {
     pub codebook: &'a Codebook,
     pub scale: f32,
+    /// Whole factors of the inputs, where there are any; levels include them.
+    pub multipliers: Option<&'a [f32]>,
 }
 
 impl RowGrid<'_> {
-    fn nearest(&self, x: f32) -> f32 {
-        self.codebook.nearest(x / self.scale)
+    /// The level of input `input` whose value is nearest to `x`.
+    fn nearest(&self, x: f32, input: usize) -> f32 {
+        match self.multipliers.map(|m| m[input]) {
+            None => self.codebook.nearest(x / self.scale),
+            Some(0.0) => 0.0,
+            Some(m) => m * self.codebook.nearest(x / (self.scale * m)),
+        }
     }
 }
 
@@ -167,7 +174,7 @@ impl Rounder {
                 let column = &done[j * rows..];
                 let error = &mut errors[(j - start) * rows..][..rows];
                 for (r, (grid, &w)) in grids.iter().zip(column).enumerate() {
-                    let level = grid.nearest(w);
+                    let level = grid.nearest(w, self.order[j]);
                     levels[self.order[j] + r * inputs] = level;
                     error[r] = (w - level * grid.scale) / spread[j];
                 }
@@ -196,8 +203,11 @@ impl Rounder {
 pub(crate) fn nearest(weights: &[f32], grids: &[RowGrid]) -> Vec<f32> {
     let row = (weights.len() / grids.len().max(1)).max(1);
     let rows = weights.chunks(row).zip(grids);
-    rows.flat_map(|(row, grid)| row.iter().map(|w| grid.nearest(*w)))
-        .collect()
+    let level = |(row, grid): (&[f32], &RowGrid)| -> Vec<f32> {
+        let each = row.iter().enumerate();
+        each.map(|(input, w)| grid.nearest(*w, input)).collect()
+    };
+    rows.flat_map(level).collect()
 }
 
 /// For each row, the outputs' variance explained by levels and target: `[levels * target, levels * levels, target * target]` under
@@ -341,6 +351,7 @@ mod tests {
         let grid = |row| RowGrid {
             codebook: &codebook,
             scale: best_scale(&[row], &vec![1.0; width], &codebook),
+            multipliers: None,
         };
         let grids: Vec<RowGrid> = weights.chunks(width).map(grid).collect();
         let plain = error(&nearest(&weights, &grids), &grids, &weights, gram);
@@ -393,6 +404,7 @@ mod tests {
         let grids = [RowGrid {
             codebook: &Codebook::signed(4),
             scale: 0.25,
+            multipliers: None,
         }];
         assert_eq!(
             closed_form(&[0.1, 0.2, -0.6, 9.0], &measured, &grids),
