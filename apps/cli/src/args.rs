@@ -201,6 +201,10 @@ pub struct Eval {
     /// The same as an option.
     #[arg(long, value_name = "PATH", conflicts_with = "positional")]
     pub data: Option<String>,
+    /// Measure a model as multipliers compute it that keep so many partial products of each multiplication by a weight, the most
+    /// significant canonic signed digits.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub digits: Option<u32>,
     /// Network or model to compare with, such as the float network: measured on the same images, the gaps are shown.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,

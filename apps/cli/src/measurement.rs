@@ -40,6 +40,8 @@ pub struct Measurement {
     pub images_per_second: Option<f64>,
     /// Threads that the engine used.
     pub threads: Option<usize>,
+    /// Shifted inputs that multiplications by weights add up, for one image, by canonic signed digits.
+    pub partial_products: Option<u64>,
     /// Length of the file.
     pub bytes: Option<usize>,
     /// Layers of the integer model.
@@ -230,6 +232,10 @@ impl Measurement {
             "images per second",
             self.images_per_second
                 .map(|v| format!("{}{threads}", thousands(v as u64))),
+        );
+        row(
+            "partial products of an image",
+            self.partial_products.map(thousands),
         );
         row("bytes of the file", self.bytes.map(|n| thousands(n as u64)));
         table

@@ -16,6 +16,7 @@ extern crate std;
 
 mod analyse;
 mod op;
+mod quality;
 pub mod reference;
 mod sbm;
 #[cfg(feature = "testing")]
@@ -27,6 +28,7 @@ pub use op::{
     Conv2d, Input, Linear, Model, Node, NodeId, Op, Pad, PixelTable, Provenance, Requant,
     Resampling, Resize, TestVector, Window,
 };
+pub use quality::Multiplications;
 pub use sbm::{
     Item, MAGIC, ReadError, ReadErrorKind, SectionInfo, WriteError, itemise, read, sections, write,
 };

@@ -13,12 +13,14 @@ extern crate alloc;
 extern crate std;
 
 mod code;
+mod csd;
 mod grid;
 mod pack;
 mod requant;
 mod round;
 
 pub use code::CodeType;
+pub use csd::{csd_keep, csd_terms};
 pub use grid::Grid;
 pub use pack::{PackError, Packed, packed_bytes};
 pub use requant::{MulShift, count_thresholds};

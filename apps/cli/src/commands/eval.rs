@@ -17,7 +17,16 @@ use crate::output::{Bar, percent, print, print_json};
 /// cannot be used are left out and named at the end, as an error. What was measured until an interruption is shown.
 pub fn run(args: &Eval) -> Result<ExitCode> {
     let preprocess = args.preprocess.map(Into::into);
-    let subject = files::load_with(&args.file, preprocess)?;
+    let mut subject = files::load_with(&args.file, preprocess)?;
+    if let Some(digits) = args.digits {
+        let Network::Model(model, _) = &mut subject else {
+            bail!(
+                "{} is a network; --digits is for models, lower it first",
+                args.file.display()
+            );
+        };
+        **model = model.with_digits(digits);
+    }
     let images = open(args, &subject)?.until_interrupted();
     let other = match &args.against {
         Some(path) => Some((path, comparable(path, &subject)?)),
@@ -124,6 +133,7 @@ fn evaluate(
         bar.at(accuracy.images)
     })?;
     Ok(Measurement {
+        partial_products: Some(model.multiplications()?.partial_products),
         bytes: Some(bytes),
         layers: Some(super::inspect::layers(model)?),
         ..Measurement::of_model(&score, pool.threads())

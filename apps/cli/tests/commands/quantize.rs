@@ -91,6 +91,28 @@ fn bits_follow_a_budget() {
 }
 
 #[test]
+fn powers_of_two_need_one_partial_product_a_weight() {
+    let place = Place::new();
+    let report = quantize(&place, &["--method", "qsq", "--vector", "16"]);
+    assert!(top1(&report) > 0.88, "{report}");
+    let eval = |model: &str, digits: &str| {
+        let arguments = [
+            "eval", model, "--data", "builtin", "--digits", digits, "--json",
+        ];
+        place.run(&arguments).json()
+    };
+    let products = |report: &Value| report["partial_products"].as_u64().unwrap();
+    let (all, two, one) = (eval("q.sbm", "16"), eval("q.sbm", "2"), eval("q.sbm", "1"));
+    assert_eq!(top1(&all), top1(&report));
+    assert!(products(&one) < products(&two) && products(&two) < products(&all));
+    // Codes are one digit each: only the multipliers of vectors lose any.
+    assert!(top1(&two) > top1(&all) - 0.02, "{two}");
+    place
+        .run(&["eval", FLOAT, "--data", "builtin", "--digits", "2"])
+        .refused(&["is a network; --digits is for models"]);
+}
+
+#[test]
 fn broken_calibration_images_are_named_and_the_rest_is_used() {
     let place = Place::new();
     for i in 0..20 {
