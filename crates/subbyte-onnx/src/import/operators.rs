@@ -108,7 +108,7 @@ const OPERATORS: &[Operator] = &[
     onnx("Upsample", "as Resize", resize::resize),
     qonnx("BipolarQuant", "of weights: binary mean scaling", qonnx::bipolar),
     qonnx("IntQuant", "as Quant", qonnx::quant),
-    qonnx("Quant", "quantizer of up to 8 bits, rounding to even", qonnx::quant),
+    qonnx("Quant", "quantizer of up to 8 bits, rounding to even; unsigned without zero point also HALF_UP", qonnx::quant),
     qonnx("Trunc", "left out where it drops no bits", qonnx::trunc),
 ];
 
