@@ -312,6 +312,12 @@ pub struct Quantize {
     /// Bits of weights and activations; 8 in the first and the last layer.
     #[arg(long, value_name = "wNaM", default_value = "w8a8")]
     pub bits: Bits,
+    /// Input channels whose weights share a scale, for `qsq`.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub vector: NonZeroUsize,
+    /// Largest power of two of a code, for `qsq`: 1, 2 or 4.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = ["1", "2", "4"])]
+    pub quality: String,
     /// Bytes that the model may take, such as `9.5MB` (10^6 bytes), for `ptilmpq`.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub budget: Option<usize>,
@@ -356,6 +362,8 @@ pub enum Method {
     Nearest,
     /// Bits for every channel within a budget (PTILMPQ).
     Ptilmpq,
+    /// Powers of two with a scale for every vector of weights (quality scalable quantization).
+    Qsq,
 }
 
 /// What makes a channel important.

@@ -6,6 +6,8 @@ pub(crate) struct Formats {
     pub codebooks: Vec<Codebook>,
     /// By row, which codebook.
     pub rows: Vec<usize>,
+    /// Input channels at one tap that share a scale; `None` where a whole row does.
+    pub vector: Option<usize>,
 }
 
 impl Formats {
@@ -14,6 +16,7 @@ impl Formats {
         Self {
             codebooks: vec![codebook],
             rows: vec![0; rows],
+            vector: None,
         }
     }
 

@@ -30,11 +30,25 @@ impl Gram {
     }
 }
 
+/// What is known of the inputs of one group of a layer.
+pub(crate) struct Measured {
+    /// Of all images.
+    pub all: Gram,
+    /// Of every second batch and of the others, where there is more than one: what suits one half is tried on the other.
+    pub halves: Option<[Gram; 2]>,
+}
+
 /// [`Gram`]s of all groups of a layer, in the making.
 pub(crate) struct Moments {
     geometry: Geometry,
     /// Of all pixels, how many are taken.
     share: f64,
+    halves: [Half; 2],
+    batches: usize,
+}
+
+/// Sums over some of the batches.
+struct Half {
     groups: Vec<Gram>,
     /// By group: what is subtracted from all inputs of the quantized and the float network, near their means.
     shift: Vec<[Vec<f32>; 2]>,
@@ -54,9 +68,12 @@ impl Moments {
         Self {
             geometry,
             share: (limit as f64 / (images * geometry.pixels()).max(1) as f64).min(1.0),
-            groups: (0..geometry.groups).map(gram).collect(),
-            shift: Vec::new(),
-            count: 0,
+            halves: [0, 1].map(|_| Half {
+                groups: (0..geometry.groups).map(gram).collect(),
+                shift: Vec::new(),
+                count: 0,
+            }),
+            batches: 0,
         }
     }
 
@@ -65,15 +82,18 @@ impl Moments {
         let image = self.geometry.input.iter().product::<usize>();
         let pixels = quantized.len() / image * self.geometry.pixels();
         let taken = sample(pixels, self.share);
+        let half = self.batches % 2;
+        self.batches += 1;
         for chunk in taken.chunks(CHUNK) {
             for group in 0..self.geometry.groups {
                 let x = [quantized, float].map(|x| self.gather(x, chunk, group));
-                if self.shift.len() == group {
-                    self.shift.push([0, 1].map(|i| means(&x[i], chunk.len())));
+                let half = &mut self.halves[half];
+                if half.shift.len() == group {
+                    half.shift.push([0, 1].map(|i| means(&x[i], chunk.len())));
                 }
-                self.accumulate(group, x, chunk.len());
+                half.accumulate(group, x, chunk.len());
             }
-            self.count += chunk.len();
+            self.halves[half].count += chunk.len();
         }
     }
 
@@ -112,8 +132,50 @@ impl Moments {
         out
     }
 
+    /// The moments of all groups.
+    pub fn finish(self) -> Vec<Measured> {
+        let [first, second] = self.halves;
+        let counts = [first.count, second.count];
+        let [first, second] = [first, second].map(Half::finish);
+        if counts[1] == 0 {
+            let alone = |all| Measured { all, halves: None };
+            return first.into_iter().map(alone).collect();
+        }
+        let both = |(a, b)| Measured {
+            all: merged(&a, &b, counts),
+            halves: Some([a, b]),
+        };
+        first.into_iter().zip(second).map(both).collect()
+    }
+}
+
+/// Moments of all pixels from those of two parts with so many each.
+fn merged(a: &Gram, b: &Gram, counts: [usize; 2]) -> Gram {
+    let all = (counts[0] + counts[1]) as f64;
+    let [p, q] = counts.map(|count| count as f64 / all);
+    let mean = |a: &[f64], b: &[f64]| -> Vec<f64> {
+        a.iter().zip(b).map(|(a, b)| p * a + q * b).collect()
+    };
+    let apart: Vec<f64> = a.mean.iter().zip(&b.mean).map(|(a, b)| a - b).collect();
+    let float_apart = a.float_mean.iter().zip(&b.float_mean);
+    let float_apart: Vec<f64> = float_apart.map(|(a, b)| a - b).collect();
+    let mix = |a: &Mat<f32>, b: &Mat<f32>, left: &[f64]| {
+        Mat::from_fn(a.nrows(), a.ncols(), |i, j| {
+            let [a, b] = [a, b].map(|m| f64::from(m[(i, j)]));
+            (p * a + q * b + p * q * left[i] * apart[j]) as f32
+        })
+    };
+    Gram {
+        own: mix(&a.own, &b.own, &apart),
+        cross: mix(&a.cross, &b.cross, &float_apart),
+        mean: mean(&a.mean, &b.mean),
+        float_mean: mean(&a.float_mean, &b.float_mean),
+    }
+}
+
+impl Half {
     fn accumulate(&mut self, group: usize, mut x: [Vec<f32>; 2], pixels: usize) {
-        let row = self.geometry.row();
+        let row = self.groups[group].mean.len();
         let gram = &mut self.groups[group];
         let sums = [&mut gram.mean, &mut gram.float_mean];
         for ((x, shift), sums) in x.iter_mut().zip(&self.shift[group]).zip(sums) {
@@ -151,7 +213,7 @@ impl Moments {
     }
 
     /// The moments about the means, divided by the number of pixels.
-    pub fn finish(self) -> Vec<Gram> {
+    fn finish(self) -> Vec<Gram> {
         let count = self.count.max(1) as f64;
         let finish = |(mut gram, shift): (Gram, [Vec<f32>; 2])| {
             for sums in [&mut gram.mean, &mut gram.float_mean] {
@@ -239,7 +301,7 @@ mod tests {
         for (q, f) in &batches {
             moments.add(q, f);
         }
-        let grams = moments.finish();
+        let grams: Vec<Gram> = moments.finish().into_iter().map(|m| m.all).collect();
         // Input (channel, ky, kx) of pixel (y, x) of an image.
         let at = |x: &[f32], group: usize, pixel: usize, i: usize| {
             let (c, ky, kx) = (i / 9 + group * 2, i / 3 % 3, i % 3);

@@ -18,14 +18,18 @@ mod overhead;
 mod prepared;
 mod progress;
 mod ptilmpq;
+mod qsq;
 mod ranges;
 mod round_network;
 mod rounding;
+mod scales;
 mod uniform;
+mod vector_fit;
 
 pub use error::QuantizeError;
 pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, ptilmpq};
+pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
 pub use subbyte_exec::Images;
 pub use uniform::{Rounding, Uniform, uniform};

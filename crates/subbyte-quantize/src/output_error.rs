@@ -10,18 +10,21 @@ use subbyte_exec::{Images, Network, Walk};
 use crate::QuantizeError;
 use crate::codebook::Codebook;
 use crate::formats::Formats;
-use crate::gram::Gram;
+use crate::gram::Measured;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
-use crate::round_network::{for_each_layer, grids, scales};
-use crate::rounding::{closed_form, products};
+use crate::round_network::for_each_layer;
+use crate::rounding::{Rounder, products};
+use crate::scales::Scales;
 
 /// Bits that channels can have.
 pub(crate) const BITS: [u8; 6] = [2, 3, 4, 5, 6, 8];
 /// Of them, those with which a layer is tried alone.
 const TRIED: usize = 1;
 /// Images on which that is done.
-const TRIAL_IMAGES: usize = 48;
+const TRIAL_IMAGES: usize = 32;
+/// Of the mean diagonal, what is added to a Gram matrix.
+const DAMPING: f32 = 0.1;
 
 /// `[layer][bits][row]`: how much the output distribution is expected to move, in nats, when that row alone has those bits.
 pub(crate) type Losses = Vec<Vec<Vec<f64>>>;
@@ -43,10 +46,14 @@ pub(crate) fn losses(
     for_each_layer(prepared, calibration, None, |_, i, grams| {
         let layer = &prepared.layers[i];
         let weights = prepared.weights(layer)?;
+        let rounders: Vec<Rounder> = grams
+            .par_iter()
+            .map(|measured| Rounder::new(&measured.all, DAMPING))
+            .collect();
         let mut errors = Vec::new();
         let mut tried = Vec::new();
         for (which, &bits) in BITS.iter().enumerate() {
-            let (values, error) = errors_of(prepared, i, &weights, &grams, bits);
+            let (values, error) = errors_of(prepared, i, &weights, &grams, &rounders, bits);
             if which == TRIED {
                 tried = values;
             }
@@ -81,7 +88,8 @@ fn errors_of(
     prepared: &Prepared,
     i: usize,
     weights: &[f32],
-    grams: &[Gram],
+    grams: &[Measured],
+    rounders: &[Rounder],
     bits: u8,
 ) -> (Vec<f32>, Vec<f64>) {
     let layer = &prepared.layers[i];
@@ -89,15 +97,15 @@ fn errors_of(
     let rows = weights.len() / row;
     let per_group = rows / grams.len();
     let formats = Formats::one(Codebook::signed(bits), rows);
-    let variances: Vec<Vec<f32>> = grams.iter().map(Gram::variances).collect();
-    let scales = scales(prepared, layer, &formats, weights, |r| {
+    let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
+    let scales = Scales::new(prepared, layer, &formats, weights, |r| {
         &variances[r / per_group]
     });
-    let grids = grids(&formats, &scales);
-    let round = |(g, (weights, gram)): (usize, (&[f32], &Gram))| {
+    let grids = scales.grids(&formats);
+    let round = |(g, (weights, gram)): (usize, (&[f32], &Measured))| {
         let grids = &grids[g * per_group..][..per_group];
-        let levels = closed_form(weights, gram, grids);
-        let products = products(&levels, weights, gram);
+        let levels = rounders[g].round(weights, grids);
+        let products = products(&levels, weights, &gram.all);
         let one = |(r, [mixed, own, all]): (usize, [f64; 3])| {
             let fitted = mixed / own;
             let fits = fitted.is_finite() && fitted > 0.0;
@@ -146,10 +154,9 @@ fn spread(batches: &[Images], count: usize) -> Vec<Images> {
 fn outputs(walk: &mut Walk<'_>, prepared: &Prepared) -> Vec<Vec<f64>> {
     walk.run_to(prepared.float.nodes.len());
     let logits = walk.features(prepared.float.outputs[0]);
-    let logits = logits.expect("outputs are kept");
-    let each = logits.into_iter().flat_map(|batch| {
+    let each = logits.flat_map(|batch| {
         let [_, _, _, classes] = batch.dims();
-        let data = batch.clone().into_data();
+        let data = batch.into_data();
         let data: Vec<f64> = data.iter::<f64>().collect();
         data.chunks(classes)
             .map(<[f64]>::to_vec)

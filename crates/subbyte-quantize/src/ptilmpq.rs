@@ -110,6 +110,7 @@ fn by_output_error(
             .map(|layer| Formats {
                 codebooks: BITS.map(Codebook::signed).to_vec(),
                 rows: vec![0; layer.geometry.output[0]],
+                vector: None,
             })
             .collect();
         let mut bytes = 0.0;
@@ -164,6 +165,7 @@ fn published(prepared: &Prepared, budget: f64) -> Result<Result<Vec<Formats>, f6
             let one = prepared.has_one_scale(layer);
             let formats = Formats {
                 codebooks: books.to_vec(),
+                vector: None,
                 rows: channels[i].iter().map(|c| usize::from(*c || one)).collect(),
             };
             let bits: usize = (0..formats.rows.len())

@@ -2,20 +2,20 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use subbyte_exec::{Images, Network, Walk};
 use subbyte_graph::{CodedRows, Graph, Op, Role, Storage};
 use subbyte_num::Packed;
 
 use crate::QuantizeError;
-use crate::codebook::best_scale;
 use crate::formats::Formats;
-use crate::gram::{Gram, Moments};
+use crate::gram::{Measured, Moments};
 use crate::layer::Layer;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
-use crate::rounding::{RowGrid, closed_form, nearest, products, target};
+use crate::rounding::{closed_form, nearest, products, target};
+use crate::scales::Scales;
 
 /// Output pixels of a layer that its Gram matrix is measured over.
 const PIXELS: usize = 24 * 1024;
@@ -29,9 +29,8 @@ pub(crate) fn round_to_nearest(
     for (layer, formats) in prepared.layers.iter().zip(formats) {
         let weights = prepared.weights(layer)?;
         let one = vec![1.0; layer.geometry.row()];
-        let scales = scales(prepared, layer, formats, &weights, |_| &one);
-        let grids = grids(formats, &scales);
-        let levels = nearest(&weights, &grids);
+        let scales = Scales::new(prepared, layer, formats, &weights, |_| &one);
+        let levels = nearest(&weights, &scales.grids(formats));
         store(&mut placed, layer, formats, &levels, scales);
     }
     Ok(placed)
@@ -84,7 +83,7 @@ pub(crate) fn for_each_layer(
     prepared: &Prepared,
     calibration: &[Images],
     mut walk: Option<&mut Walk<'_>>,
-    mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Gram>) -> Result<(), QuantizeError>,
+    mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Measured>) -> Result<(), QuantizeError>,
 ) -> Result<(), QuantizeError> {
     let images: usize = calibration.iter().map(Images::len).sum();
     let float = Network::new(&prepared.float, &Device::flex())?;
@@ -92,22 +91,21 @@ pub(crate) fn for_each_layer(
     for (i, layer) in prepared.layers.iter().enumerate() {
         float_walk.run_to(layer.float);
         let mut moments = Moments::new(layer.geometry, images, PIXELS);
-        let plain = float_walk.features(prepared.float.nodes[layer.float].inputs[0]);
-        let plain = plain.expect("a layer's input is kept until it has run");
-        let quantized = match &mut walk {
-            Some(walk) => {
-                walk.run_to(layer.placed);
-                walk.features(prepared.placed.nodes[layer.placed].inputs[0])
-            }
-            None => Some(plain.clone()),
-        };
-        let quantized = quantized.expect("a layer's input is kept until it has run");
-        for (quantized, plain) in quantized.into_iter().zip(plain) {
-            let [quantized, plain] = [quantized, plain].map(|x| x.clone().into_data());
+        if let Some(walk) = &mut walk {
+            walk.run_to(layer.placed);
+        }
+        let input = prepared.placed.nodes[layer.placed].inputs[0];
+        let mut quantized = walk.as_ref().map(|walk| walk.features(input));
+        for plain in float_walk.features(prepared.float.nodes[layer.float].inputs[0]) {
+            let quantized = quantized.as_mut().and_then(Iterator::next);
+            let quantized = quantized.map(Tensor::into_data);
+            let plain = plain.into_data();
+            let quantized = quantized.as_ref().unwrap_or(&plain);
             let [quantized, plain] =
-                [&quantized, &plain].map(|x| x.as_slice::<f32>().expect("f32 activations"));
+                [quantized, &plain].map(|x| x.as_slice::<f32>().expect("f32 activations"));
             moments.add(quantized, plain);
         }
+        drop(quantized);
         see(walk.as_deref_mut(), i, moments.finish())?;
     }
     Ok(())
@@ -115,7 +113,7 @@ pub(crate) fn for_each_layer(
 
 struct Rounded {
     levels: Vec<f32>,
-    scales: Vec<f32>,
+    scales: Scales,
     weights: Vec<f32>,
     bias: Vec<f32>,
     error: f64,
@@ -125,7 +123,7 @@ fn round_layer(
     prepared: &Prepared,
     layer: &Layer,
     formats: &Formats,
-    grams: &[Gram],
+    grams: &[Measured],
 ) -> Result<Rounded, QuantizeError> {
     let weights = prepared.weights(layer)?;
     let (row, group) = (layer.geometry.row(), weights.len() / grams.len());
@@ -136,12 +134,12 @@ fn round_layer(
         .zip(grams)
         .flat_map_iter(|(weights, gram)| target(weights, gram))
         .collect();
-    let variances: Vec<Vec<f32>> = grams.iter().map(Gram::variances).collect();
-    let mut scales = scales(prepared, layer, formats, &targets, |r| {
+    let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
+    let mut scales = Scales::new(prepared, layer, formats, &targets, |r| {
         &variances[r / per_group]
     });
-    let grids = grids(formats, &scales);
-    let round = |(i, (target, gram)): (usize, (&[f32], &Gram))| {
+    let grids = scales.grids(formats);
+    let round = |(i, (target, gram)): (usize, (&[f32], &Measured))| {
         closed_form(target, gram, &grids[i * per_group..][..per_group])
     };
     let levels: Vec<f32> = targets
@@ -155,11 +153,11 @@ fn round_layer(
         .chunks(group)
         .zip(targets.chunks(group))
         .zip(grams)
-        .flat_map(|((levels, targets), gram)| products(levels, targets, gram))
+        .flat_map(|((levels, targets), gram)| products(levels, targets, &gram.all))
         .collect();
-    let sharing = rows / scales.len();
+    let sharing = rows / scales.scales.len();
     let (mut left, mut all) = (0.0, 0.0);
-    for (scale, rows) in scales.iter_mut().zip(products.chunks(sharing)) {
+    for (scale, rows) in scales.scales.iter_mut().zip(products.chunks(sharing)) {
         let [mixed, own, whole] = rows
             .iter()
             .fold([0.0; 3], |a, b| [0, 1, 2].map(|i| a[i] + b[i]));
@@ -174,11 +172,11 @@ fn round_layer(
     let values: Vec<f32> = levels
         .iter()
         .enumerate()
-        .map(|(i, level)| level * scales[i / row / sharing])
+        .map(|(i, level)| level * scales.scales[i / row / sharing])
         .collect();
     let mut bias = prepared.bias(layer);
     for (r, bias) in bias.iter_mut().enumerate() {
-        let gram = &grams[r / per_group];
+        let gram = &grams[r / per_group].all;
         let mean = |weights: &[f32], inputs: &[f64]| -> f64 {
             let each = weights[r * row..][..row].iter().zip(inputs);
             each.map(|(w, x)| f64::from(*w) * x).sum()
@@ -194,51 +192,28 @@ fn round_layer(
     })
 }
 
-/// Scales of a layer's rows, or the one of all, by squared error of the weights counted by `importance` of a row's inputs.
-pub(crate) fn scales<'a>(
-    prepared: &Prepared,
-    layer: &Layer,
-    formats: &Formats,
-    weights: &[f32],
-    importance: impl Fn(usize) -> &'a Vec<f32> + Sync,
-) -> Vec<f32> {
-    let rows: Vec<&[f32]> = weights.chunks(layer.geometry.row()).collect();
-    if prepared.has_one_scale(layer) {
-        return vec![best_scale(&rows, importance(0), formats.of(0))];
-    }
-    rows.par_iter()
-        .enumerate()
-        .map(|(r, row)| best_scale(&[row], importance(r), formats.of(r)))
-        .collect()
-}
-
-/// Grids of all rows, from one scale for all or one each.
-pub(crate) fn grids<'a>(formats: &'a Formats, scales: &[f32]) -> Vec<RowGrid<'a>> {
-    let rows = formats.rows.len();
-    let grid = |r: usize| RowGrid {
-        codebook: formats.of(r),
-        scale: scales[r * scales.len() / rows],
-    };
-    (0..rows).map(grid).collect()
-}
-
 /// Puts codes in the place of a layer's weights.
-fn store(placed: &mut Graph, layer: &Layer, formats: &Formats, levels: &[f32], scales: Vec<f32>) {
+fn store(placed: &mut Graph, layer: &Layer, formats: &Formats, levels: &[f32], scales: Scales) {
     let row = layer.geometry.row();
+    let taps = layer.geometry.kernel.iter().product();
     let mut first = 0;
     let run = |(rows, codebook): (usize, usize)| {
         let codebook = &formats.codebooks[codebook];
         let of_run = first * row..(first + rows) * row;
-        let codes: Vec<u8> = levels[of_run].iter().map(|l| codebook.code(*l)).collect();
-        let scales = match scales.len() {
-            1 => scales.clone(),
-            _ => scales[first..first + rows].to_vec(),
+        let own = |i: usize| match scales.multipliers.as_ref().map(|m| m[i]) {
+            None => levels[i],
+            Some(0.0) => 0.0,
+            Some(m) => levels[i] / m,
         };
+        let codes: Vec<u8> = of_run.map(|i| codebook.code(own(i))).collect();
+        let of_rows = first..first + rows;
         first += rows;
         CodedRows {
             codebook: codebook.entries(),
-            scales,
-            multipliers: None,
+            scales: scales.of_rows(of_rows.clone()),
+            multipliers: formats
+                .vector
+                .map(|length| scales.run_multipliers(of_rows, row, taps, length)),
             codes: Packed::new(codebook.bits(), &codes),
         }
     };

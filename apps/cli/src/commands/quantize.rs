@@ -4,7 +4,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::graph::{Graph, LayerBits, Op, Placement, sbg};
-use subbyte::quantize::{self, Images, Progress, Ptilmpq, Rounding, Uniform};
+use subbyte::quantize::{self, Images, Progress, Ptilmpq, Qsq, Rounding, Uniform};
 
 use crate::args::{Clip, Criterion, Method, Quantize, refuse};
 use crate::calibration;
@@ -115,6 +115,16 @@ fn quantize(
     let rounding = match args.method {
         Method::Uniform => Rounding::ClosedForm,
         Method::Nearest => Rounding::Nearest,
+        Method::Qsq => {
+            let method = Qsq {
+                placement,
+                clip,
+                rounding: Rounding::ClosedForm,
+                vector: args.vector.get(),
+                quality: args.quality.parse()?,
+            };
+            return Ok(quantize::qsq(graph, calibration, &method, tell)?);
+        }
         Method::Ptilmpq => {
             let Some(budget) = args.budget else {
                 refuse("the method ptilmpq needs a --budget, such as 9.5MB");

@@ -7,6 +7,7 @@ mod eval;
 mod inspect;
 mod plot;
 mod predict;
+mod quantize;
 mod ray;
 mod support;
 mod sweep;

@@ -1,5 +1,6 @@
 //! Running a graph.
 
+mod packed;
 mod plan;
 mod run;
 mod scales;

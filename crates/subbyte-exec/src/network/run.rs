@@ -2,6 +2,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Tensor, TensorData, activation, s};
 use subbyte_graph::{NodeId, Op, Quantizer};
 
+use super::packed::Packed;
 use super::plan::{Plan, Step};
 use super::{Forward, Mode, Network, Statistics};
 use crate::Images;
@@ -25,6 +26,8 @@ pub(super) struct Run<'a> {
 #[derive(Clone)]
 enum Value {
     Feature(Tensor<4>),
+    /// An activation that waits.
+    Packed(Packed),
     /// A parameter, quantized or not, flat.
     Parameter(Tensor<1>),
 }
@@ -77,12 +80,47 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Puts activation `id` away in half of its memory.
+    pub fn pack(&mut self, id: NodeId) {
+        if let Some(Value::Feature(tensor)) = &self.values[id] {
+            self.values[id] = Some(Value::Packed(Packed::new(tensor)));
+        }
+    }
+
+    /// Activation `id`, whether it waits or not.
+    pub fn unpacked(&self, id: NodeId) -> Option<Tensor<4>> {
+        match &self.values[id] {
+            Some(Value::Feature(tensor)) => Some(tensor.clone()),
+            Some(Value::Packed(packed)) => Some(packed.tensor(&self.network.device)),
+            _ => None,
+        }
+    }
+
+    /// Runs a step whose inputs may wait, and puts away what it makes.
+    pub fn packed_step(&mut self, step: &Step) {
+        let waiting: Vec<(NodeId, Option<Value>)> = step
+            .inputs
+            .iter()
+            .filter(|&&id| matches!(self.values[id], Some(Value::Packed(_))))
+            .map(|&id| (id, self.values[id].clone()))
+            .collect();
+        for (id, _) in &waiting {
+            self.values[*id] = self.unpacked(*id).map(Value::Feature);
+        }
+        self.step(step);
+        for (id, value) in waiting {
+            self.values[id] = value;
+        }
+        self.pack(step.node);
+        self.free(step);
+    }
+
     /// All numbers that node `id` made, with its first axis of `rows`.
     pub fn rows_of(&self, id: NodeId, rows: usize) -> Tensor<2> {
         match &self.values[id] {
             Some(Value::Feature(tensor)) => rows_of(tensor.clone(), rows),
             Some(Value::Parameter(tensor)) => rows_of(tensor.clone(), rows),
-            None => panic!("node {id} has no tensor"),
+            _ => panic!("node {id} has no tensor"),
         }
     }
 
@@ -127,6 +165,7 @@ impl<'a> Run<'a> {
         let parameter = step.inputs.get(1).map(|&id| self.parameter(id));
         match input.expect("validated input") {
             Value::Feature(x) => Value::Feature(quantized(x, parameter, quantizer, step.relu)),
+            Value::Packed(_) => unreachable!("inputs were unpacked"),
             Value::Parameter(x) => {
                 let [len] = x.dims();
                 let rows = self.first_axis(step.inputs[0]);

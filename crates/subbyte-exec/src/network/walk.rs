@@ -10,7 +10,7 @@ use crate::{ExecError, Images};
 /// Passes of several batches, all of them as far as the same node, in evaluation mode and without a tape.
 ///
 /// Between two nodes parameters can be replaced for the rest of the way, so that what comes later is computed by layers that have
-/// been quantized already. Only tensors that a later node reads are kept.
+/// been quantized already. Only tensors that a later node reads are kept, in 16 bits a number where these can hold them.
 #[derive(Clone)]
 pub struct Walk<'a> {
     network: &'a Network,
@@ -44,16 +44,15 @@ impl<'a> Walk<'a> {
         let steps = &self.network.plain.steps;
         for step in &steps[self.done..node.max(self.done)] {
             for run in &mut self.runs {
-                run.step(step);
-                run.free(step);
+                run.packed_step(step);
             }
         }
         self.done = node.max(self.done);
     }
 
-    /// What node `node` made of each batch, channels-last; `None` where it has not run or nothing later reads it.
-    pub fn features(&self, node: NodeId) -> Option<Vec<&Tensor<4>>> {
-        self.runs.iter().map(|run| run.feature_of(node)).collect()
+    /// What node `node` made of each batch, channels-last; nothing where it has not run or nothing later reads it.
+    pub fn features(&self, node: NodeId) -> impl Iterator<Item = Tensor<4>> {
+        self.runs.iter().filter_map(move |run| run.unpacked(node))
     }
 
     /// Replaces the parameter that `node` has read.

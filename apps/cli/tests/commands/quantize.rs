@@ -1,0 +1,158 @@
+//! Networks quantized after training: a real one of the zoo on the images inside the binary, and wrong wishes.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Place, model};
+
+/// A trained float network.
+const FLOAT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../zoo/fashion-mnist-small-float-seed1.sbg"
+);
+
+/// A trained network as PyTorch's exporter writes it, with random weights; its input is 1x8x8.
+const ONNX: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../crates/subbyte-onnx/tests/fixtures/classifier.onnx"
+);
+
+fn quantize(place: &Place, options: &[&str]) -> Value {
+    let always = [
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "builtin",
+        "--images",
+        "128",
+        "-o",
+        "q.sbm",
+        "--json",
+    ];
+    let report = place.run(&[&always, options].concat()).json();
+    assert_eq!(report["differing_codes"], 0, "{report}");
+    let bytes = std::fs::metadata(place.path("q.sbm")).unwrap().len();
+    assert_eq!(report["bytes"], bytes);
+    report
+}
+
+fn top1(report: &Value) -> f64 {
+    report["top1"].as_f64().unwrap()
+}
+
+#[test]
+fn few_bits_keep_the_accuracy_by_closed_form_rounding_alone() {
+    let place = Place::new();
+    let closed = quantize(&place, &["--bits", "w2a8", "--graph", "q.sbg"]);
+    assert_eq!(place.run(&["verify", "q.sbm"]).code, 0);
+    let nearest = quantize(&place, &["--bits", "w2a8", "--method", "nearest"]);
+    let float = closed["float_top1"].as_f64().unwrap();
+    assert!(top1(&closed) > float - 0.03, "{closed}");
+    assert!(top1(&nearest) < float - 0.1, "{nearest}");
+    // The network that was written is the one that was lowered.
+    let again = place
+        .run(&["eval", "q.sbg", "--data", "builtin", "--json"])
+        .json();
+    assert_eq!(again["top1"], closed["top1"]);
+}
+
+#[test]
+fn bits_follow_a_budget() {
+    let place = Place::new();
+    let float = 0.89;
+    let options = ["--method", "ptilmpq", "--budget", "20kB", "--vectors", "0"];
+    let report = quantize(&place, &options);
+    assert!(report["bytes"].as_u64().unwrap() <= 20_000, "{report}");
+    assert!(top1(&report) > float - 0.015, "{report}");
+    let published = quantize(
+        &place,
+        &[&options[..], &["--criterion", "published"]].concat(),
+    );
+    assert!(published["bytes"].as_u64().unwrap() <= 20_000);
+    assert!(top1(&published) < top1(&report), "{published}");
+    let wish = [
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "builtin",
+        "--method",
+        "ptilmpq",
+        "-o",
+        "no.sbm",
+    ];
+    place
+        .run(&[&wish[..], &["--budget", "9kB"]].concat())
+        .refused(&["a budget of", "the smallest model takes"]);
+    assert!(!Path::new(&place.path("no.sbm")).exists());
+    let unsaid = place.run(&wish);
+    assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
+    assert!(unsaid.stderr.contains("needs a --budget"));
+}
+
+#[test]
+fn broken_calibration_images_are_named_and_the_rest_is_used() {
+    let place = Place::new();
+    for i in 0..20 {
+        let pixels: Vec<u8> = (0..784).map(|p| (p * (i + 3)) as u8).collect();
+        place.image(&format!("images/{i:02}.png"), &pixels, 28);
+    }
+    place.write("images/broken.png", b"no image");
+    let outcome = place.run(&[
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "images",
+        "--data",
+        "builtin",
+        "-o",
+        "q.sbm",
+        "--json",
+    ]);
+    outcome.json();
+    assert!(
+        outcome.stderr.contains("1 of 21 images cannot be used"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("broken.png"));
+    place.write("none/broken.png", b"no image");
+    place
+        .run(&[
+            "quantize",
+            FLOAT,
+            "--calibration",
+            "none",
+            "--data",
+            "builtin",
+            "-o",
+            "q.sbm",
+        ])
+        .refused(&["none holds no image to calibrate with"]);
+}
+
+#[test]
+fn only_float_networks_are_quantized() {
+    let place = Place::new();
+    place.model("small.sbm", &model());
+    place
+        .run(&["quantize", "small.sbm", "--calibration", "builtin"])
+        .refused(&["small.sbm is a model already", "give the float network"]);
+    place
+        .run(&[
+            "quantize",
+            FLOAT,
+            "--preprocess",
+            "torch",
+            "--calibration",
+            "builtin",
+        ])
+        .refused(&["--preprocess is for ONNX files"]);
+    place.write("damaged.onnx", b"no protobuf at all");
+    place
+        .run(&["quantize", "damaged.onnx", "--calibration", "builtin"])
+        .refused(&["damaged.onnx"]);
+    place
+        .run(&["quantize", ONNX, "--calibration", "builtin", "-o", "q.sbm"])
+        .refused(&["the network reads"]);
+}
