@@ -95,6 +95,13 @@ fn idioms_leave_no_nodes_behind() {
 }
 
 #[test]
+fn averages_may_leave_out_padding_that_no_window_reads() {
+    let graph = check("pools", &ReadOptions::default(), FLOAT);
+    let plain = |op: &Op| matches!(op, Op::AvgPool(w) if w.padding == [0; 4]);
+    assert_eq!(count(&graph, plain), 2);
+}
+
+#[test]
 fn normalizations_become_the_images() {
     let with = |preprocess| ReadOptions {
         preprocess,
