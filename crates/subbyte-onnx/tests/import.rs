@@ -230,6 +230,39 @@ fn qonnx_quantizers_are_kept() {
 }
 
 #[test]
+fn a_residual_network_of_brevitas_makes_the_same_codes() {
+    let graph = check("brevitas", &ReadOptions::default(), 1e-5);
+    let lsq = |bits, signed| Quantizer::Lsq { bits, signed };
+    let mut found = quantizers(&graph);
+    found.sort_by_key(|q| format!("{q:?}"));
+    let wanted = [
+        lsq(2, false),
+        lsq(3, true),
+        lsq(4, false),
+        lsq(4, false),
+        lsq(4, true),
+        lsq(4, true),
+        lsq(8, true),
+        lsq(8, true),
+        lsq(8, true),
+        lsq(8, true),
+    ];
+    assert_eq!(found, wanted);
+    // Both sides of the addition share their step.
+    let add = graph
+        .nodes
+        .iter()
+        .find(|node| node.op == Op::Add)
+        .expect("an addition");
+    let steps: Vec<usize> = add
+        .inputs
+        .iter()
+        .map(|&side| graph.nodes[side].inputs[1])
+        .collect();
+    assert_eq!(steps[0], steps[1]);
+}
+
+#[test]
 fn everything_unsupported_is_listed_at_once() {
     let error = read(fixture("unsupported.onnx"), &ReadOptions::default()).unwrap_err();
     let OnnxErrorKind::Nodes(nodes) = error.kind() else {
