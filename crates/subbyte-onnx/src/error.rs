@@ -8,7 +8,7 @@ use subbyte_graph::Problems;
 /// How many nodes with the same problem are named.
 const NAMED: usize = 3;
 
-/// Why an ONNX file could not be read.
+/// Why an ONNX file could not be read or written.
 #[derive(Debug)]
 pub struct OnnxError {
     path: Option<PathBuf>,
@@ -42,6 +42,9 @@ pub enum OnnxErrorKind {
     /// Each node is fine, but the graph that they make is not valid.
     #[error("makes a graph that is not valid:\n{0}")]
     Graph(Problems),
+    /// The graph cannot be written.
+    #[error("cannot be written:\n{0}")]
+    Write(Problems),
 }
 
 /// One node that cannot be taken over.
@@ -128,7 +131,7 @@ impl std::error::Error for OnnxError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             OnnxErrorKind::Read(e) => Some(e),
-            OnnxErrorKind::Graph(problems) => Some(problems),
+            OnnxErrorKind::Graph(problems) | OnnxErrorKind::Write(problems) => Some(problems),
             _ => None,
         }
     }

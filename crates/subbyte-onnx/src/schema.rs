@@ -79,6 +79,14 @@ pub struct AttributeProto {
     pub ints: Vec<i64>,
 }
 
+/// Codes of `type` of an attribute.
+pub mod attribute_type {
+    pub const FLOAT: i32 = 1;
+    pub const INT: i32 = 2;
+    pub const STRING: i32 = 3;
+    pub const INTS: i32 = 7;
+}
+
 /// A constant.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
@@ -125,6 +133,8 @@ pub struct ValueInfoProto {
     pub name: Option<String>,
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
+    #[prost(string, optional, tag = "3")]
+    pub doc_string: Option<String>,
 }
 
 /// A type; of its kinds only tensors are known here.

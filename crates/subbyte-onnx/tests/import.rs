@@ -95,6 +95,13 @@ fn idioms_leave_no_nodes_behind() {
 }
 
 #[test]
+fn averages_may_leave_out_padding_that_no_window_reads() {
+    let graph = check("pools", &ReadOptions::default(), FLOAT);
+    let plain = |op: &Op| matches!(op, Op::AvgPool(w) if w.padding == [0; 4]);
+    assert_eq!(count(&graph, plain), 2);
+}
+
+#[test]
 fn normalizations_become_the_images() {
     let with = |preprocess| ReadOptions {
         preprocess,
@@ -220,6 +227,39 @@ fn qonnx_quantizers_are_kept() {
             .values()
             .any(|p| p.shape == [6] && p.role == Role::Constant)
     );
+}
+
+#[test]
+fn a_residual_network_of_brevitas_makes_the_same_codes() {
+    let graph = check("brevitas", &ReadOptions::default(), 1e-5);
+    let lsq = |bits, signed| Quantizer::Lsq { bits, signed };
+    let mut found = quantizers(&graph);
+    found.sort_by_key(|q| format!("{q:?}"));
+    let wanted = [
+        lsq(2, false),
+        lsq(3, true),
+        lsq(4, false),
+        lsq(4, false),
+        lsq(4, true),
+        lsq(4, true),
+        lsq(8, true),
+        lsq(8, true),
+        lsq(8, true),
+        lsq(8, true),
+    ];
+    assert_eq!(found, wanted);
+    // Both sides of the addition share their step.
+    let add = graph
+        .nodes
+        .iter()
+        .find(|node| node.op == Op::Add)
+        .expect("an addition");
+    let steps: Vec<usize> = add
+        .inputs
+        .iter()
+        .map(|&side| graph.nodes[side].inputs[1])
+        .collect();
+    assert_eq!(steps[0], steps[1]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use subbyte_model::Op as IntegerOp;
 
 pub use chain::{Chain, Step};
 pub use requant::{MAX_THRESHOLD_BITS, RequantFn, RequantProblem};
+pub use weights::Coded;
 
 use crate::{Graph, NodeId, Op, Problems};
 

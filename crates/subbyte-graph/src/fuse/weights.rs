@@ -4,9 +4,13 @@ use subbyte_num::{CodeType, Grid};
 use crate::{CodedRows, Graph, NodeId, Op, Param, Quantizer, Storage};
 
 /// A quantized parameter: codes in the order of the graph, the meaning of a code, and the real value of a level.
-pub(super) struct Coded {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Coded {
+    /// Length of each axis.
     pub shape: Vec<usize>,
+    /// Codes, row-major.
     pub codes: Vec<u8>,
+    /// Bits and levels of the codes.
     pub code: CodeType,
     /// One scale, or one for each index of the first axis.
     pub scales: Vec<f64>,
@@ -14,7 +18,10 @@ pub(super) struct Coded {
 
 impl Coded {
     /// Codes of the parameter that quantizer node `id` reads.
-    pub(super) fn of(graph: &Graph, id: NodeId) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If node `id` quantizes no parameter, or its scale is not set.
+    pub fn of(graph: &Graph, id: NodeId) -> Result<Self, String> {
         let node = &graph.nodes[id];
         let Op::Quantize(quantizer) = node.op else {
             return Err("its weights are float; put a quantizer behind them".to_owned());

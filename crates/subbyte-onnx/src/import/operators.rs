@@ -55,7 +55,7 @@ const fn qonnx(name: &'static str, notes: &'static str, import: Take) -> Operato
 #[rustfmt::skip]
 const OPERATORS: &[Operator] = &[
     onnx("Add", "addition; a constant for each channel becomes a bias or part of a batch norm", arithmetic::add),
-    onnx("AveragePool", "average pool; padding must count", pool::average),
+    onnx("AveragePool", "average pool; padding that windows read must count", pool::average),
     onnx("BatchNormalization", "batch norm; on the image part of its normalization", norm::batch_norm),
     onnx("Cast", "of constants, or between types of floats", axes::cast),
     onnx("Ceil", "of constants", only_constants),
@@ -108,7 +108,7 @@ const OPERATORS: &[Operator] = &[
     onnx("Upsample", "as Resize", resize::resize),
     qonnx("BipolarQuant", "of weights: binary mean scaling", qonnx::bipolar),
     qonnx("IntQuant", "as Quant", qonnx::quant),
-    qonnx("Quant", "quantizer of up to 8 bits, rounding to even", qonnx::quant),
+    qonnx("Quant", "quantizer of up to 8 bits, rounding to even; unsigned without zero point also HALF_UP", qonnx::quant),
     qonnx("Trunc", "left out where it drops no bits", qonnx::trunc),
 ];
 

@@ -72,6 +72,7 @@ fn image(name: &str, dims: &[i64]) -> ValueInfoProto {
         }),
     };
     ValueInfoProto {
+        doc_string: None,
         name: Some(name.to_owned()),
         r#type: Some(TypeProto {
             tensor_type: Some(tensor_type),

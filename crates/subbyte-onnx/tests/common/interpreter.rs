@@ -39,9 +39,14 @@ impl Tensor {
 
 /// What the first output is for an image of pixels from 0 to 255.
 pub fn run(graph: &Graph, pixels: &Tensor) -> Tensor {
+    run_to(graph, graph.outputs[0], pixels)
+}
+
+/// What node `last` makes.
+pub fn run_to(graph: &Graph, last: usize, pixels: &Tensor) -> Tensor {
     let shapes = graph.shapes().expect("a valid graph");
     let mut values: Vec<Value> = Vec::with_capacity(graph.nodes.len());
-    for (node, shape) in graph.nodes.iter().zip(&shapes) {
+    for (node, shape) in graph.nodes[..=last].iter().zip(&shapes) {
         let value = match &node.op {
             Op::Image { .. } => Value::Tensor(pixels.clone()),
             Op::Param { name } => Value::Param(graph.params[name].clone()),
@@ -55,7 +60,7 @@ pub fn run(graph: &Graph, pixels: &Tensor) -> Tensor {
         };
         values.push(value);
     }
-    match &values[graph.outputs[0]] {
+    match &values[last] {
         Value::Tensor(tensor) => tensor.clone(),
         Value::Param(_) => panic!("the output is a parameter"),
     }
@@ -80,7 +85,21 @@ fn operator(node: &Node, values: &[Value], shape: [usize; 3]) -> Tensor {
     let [height, width] = [x.shape[1], x.shape[2]];
     let hard_sigmoid = |x: f32| (x + 3.0).clamp(0.0, 6.0) / 6.0;
     match &node.op {
-        Op::Image { .. } | Op::Param { .. } | Op::PixelTable => unreachable!("{}", node.name),
+        Op::Image { .. } | Op::Param { .. } => unreachable!("{}", node.name),
+        Op::PixelTable => {
+            let Value::Param(table) = &values[node.inputs[1]] else {
+                panic!("{} has no table", node.name)
+            };
+            let &[tables, rows, depth] = table.shape.as_slice() else {
+                panic!("{} has a table {:?}", node.name, table.shape)
+            };
+            let table = table.to_vec();
+            Tensor::fill(shape, |c, y, w| {
+                let (colour, column) = (c / depth, c % depth);
+                let row = x.at(colour, y as isize, w as isize) as usize * rows / 256;
+                table[(colour.min(tables - 1) * rows + row) * depth + column]
+            })
+        }
         Op::Normalize { mean, std } => Tensor::fill(shape, |c, y, w| {
             (x.at(c, y as isize, w as isize) / 255.0 - mean[c]) / std[c]
         }),
@@ -224,6 +243,7 @@ fn quantized_param(node: &Node, values: &[Value]) -> Param {
     };
     let x = params[0];
     let data = x.to_vec();
+    let data = quantizer.prepare(&data);
     let row = data.len() / x.shape[0];
     let mean = |part: &[f32]| part.iter().map(|x| x.abs()).sum::<f32>() / part.len() as f32;
     let scales = match (params.get(1), quantizer) {

@@ -1,6 +1,8 @@
 //! Fixtures, the image that they were recorded with, and a plain interpreter to compare with.
 
 pub mod interpreter;
+#[allow(dead_code, reason = "import needs none")]
+pub mod networks;
 
 use std::path::PathBuf;
 

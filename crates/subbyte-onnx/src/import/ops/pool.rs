@@ -38,6 +38,9 @@ pub fn average(import: &mut Import, call: &Call) -> Made {
             "train the network without ceil_mode",
         ));
     }
+    if !reads_padding(import, &window, &x) {
+        window.padding = [0; 4];
+    }
     if window.padding != [0; 4] && call.int("count_include_pad", 0) == 0 {
         return Err(Refusal::new(
             "leaves padding out of its averages",
@@ -64,6 +67,21 @@ fn pool_window(
         _ => window::ceil_extra(&window, sizes)?,
     };
     Ok((window, extra))
+}
+
+/// Whether a window reaches into its own padding. Strides may leave padding below and right to nobody.
+fn reads_padding(import: &Import, window: &Window, x: &Activation) -> bool {
+    let sizes = import.sizes(x);
+    let reads = |i: usize, dim: Dim| {
+        let [before, after] = [window.padding[i], window.padding[i + 2]];
+        let length = x.padding[i]
+            .saturating_add(sizes.of(dim))
+            .saturating_add(x.padding[i + 2]);
+        // What the last stride leaves over; a window that does not fit at all is not judged here.
+        let room = length.saturating_add(after).checked_sub(window.kernel[i]);
+        before > 0 || room.is_none_or(|room| room % window.stride[i] < after)
+    };
+    reads(0, Dim::H) || reads(1, Dim::W)
 }
 
 /// Whether zero padding cannot win a maximum.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::import::{
     Import,
-    value::{Value, Weights},
+    value::{Activation, Value, Weights},
 };
 use crate::tensor::{Numbers, Tensor};
 
@@ -28,8 +28,9 @@ pub fn quant(import: &mut Import, call: &Call) -> Made {
             "quantize to 1 to 8 bits",
         ));
     }
-    let rounding = call.text("rounding_mode", "ROUND");
-    if !["ROUND", "HALF_EVEN"].contains(&rounding.to_ascii_uppercase().as_str()) {
+    let rounding = call.text("rounding_mode", "ROUND").to_ascii_uppercase();
+    let half_up = rounding == "HALF_UP" && call.int("signed", 1) == 0 && zero == 0 && bits <= 8;
+    if !half_up && !["ROUND", "HALF_EVEN"].contains(&rounding.as_str()) {
         return Err(Refusal::new(
             format!("rounds by {rounding}"),
             "quantize with rounding_mode ROUND",
@@ -61,6 +62,14 @@ pub fn quant(import: &mut Import, call: &Call) -> Made {
         _ => {
             let x = import.settled(&activation(call, 0)?)?;
             let quantizer = quantizer(range, zero)?;
+            if let (true, Quantizer::Lsq { bits, .. }, &[scale]) =
+                (half_up, quantizer, scale.to_floats().as_slice())
+            {
+                let max = scale * f32::from(quantizer.code_type().max_code());
+                let op = Quantizer::MidTreadHalf { bits, max };
+                let node = import.builder.quantize(call.name, x.node, op, None)?;
+                return one(Activation { node, ..x });
+            }
             one(import.quantized(call.name, &x, quantizer, &scale)?)
         }
     }
