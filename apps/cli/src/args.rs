@@ -50,6 +50,8 @@ pub enum Command {
     Quantize(Quantize),
     /// Turn a trained network into an integer model.
     Lower(Lower),
+    /// Write a network as an ONNX file.
+    Export(Export),
     /// Show layers, sizes and where every byte of a file goes.
     Inspect(Inspect),
     /// Replay a model's test vectors on every instruction set of this machine.
@@ -451,6 +453,28 @@ pub struct Lower {
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `export`.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// Network (`.sbg` or `.onnx`).
+    pub network: PathBuf,
+    /// How quantizers are written.
+    #[arg(long, value_enum, default_value_t = Form::Qonnx)]
+    pub form: Form,
+    /// File to write; the network's name with `.onnx` unless given.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// How quantizers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// As operators of QONNX, of any bits.
+    Qonnx,
+    /// As pairs of QuantizeLinear and DequantizeLinear.
+    Qdq,
 }
 
 /// `inspect`.

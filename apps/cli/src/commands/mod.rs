@@ -6,6 +6,7 @@ mod data;
 #[cfg(test)]
 mod documented;
 mod eval;
+mod export;
 pub mod inspect;
 mod lower;
 mod plot;
@@ -38,6 +39,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&args)?,
         Command::Quantize(args) => quantize::run(&args)?,
         Command::Lower(args) => lower::run(&args)?,
+        Command::Export(args) => export::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::Verify(args) => return verify::run(&args),
         Command::Plot(args) => plot::run(&args)?,

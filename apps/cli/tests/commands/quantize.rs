@@ -91,6 +91,31 @@ fn bits_follow_a_budget() {
 }
 
 #[test]
+fn exported_networks_are_measured_alike() {
+    let place = Place::new();
+    let top1 = |file: &str, more: &[&str]| {
+        let arguments = ["eval", file, "--data", "builtin", "--json"];
+        place.run(&[&arguments[..], more].concat()).json()["top1_evaluated"].clone()
+    };
+    let written = place.run(&["export", FLOAT, "-o", "float.onnx"]);
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    assert_eq!(
+        top1("float.onnx", &["--preprocess", "raw"]),
+        top1(FLOAT, &[])
+    );
+    quantize(&place, &["--bits", "w8a8", "--graph", "q.sbg"]);
+    for form in ["qonnx", "qdq"] {
+        let file = format!("{form}.onnx");
+        let written = place.run(&["export", "q.sbg", "--form", form, "-o", &file]);
+        assert_eq!(written.code, 0, "{}", written.stderr);
+        assert!(std::fs::metadata(place.path(&file)).unwrap().len() > 40_000);
+    }
+    place
+        .run(&["export", "q.sbm"])
+        .refused(&["q.sbm is a model", "export the network"]);
+}
+
+#[test]
 fn powers_of_two_need_one_partial_product_a_weight() {
     let place = Place::new();
     let report = quantize(&place, &["--method", "qsq", "--vector", "16"]);

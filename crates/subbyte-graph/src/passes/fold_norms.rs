@@ -8,7 +8,8 @@ impl Graph {
     pub fn fold_norms(&mut self) {
         let consumers = self.consumers();
         let mut moved: Vec<NodeId> = (0..self.nodes.len()).collect();
-        for id in 0..self.nodes.len() {
+        // Folding appends parameters behind the nodes that are gone through.
+        for (id, moved) in moved.iter_mut().enumerate() {
             let Op::BatchNorm { eps } = self.nodes[id].op else {
                 continue;
             };
@@ -18,7 +19,7 @@ impl Graph {
                 && self.param_of(self.nodes[layer].inputs[1]).is_some();
             if alone && foldable {
                 self.fold(layer, id, eps);
-                moved[id] = layer;
+                *moved = layer;
             }
         }
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
@@ -32,7 +33,7 @@ impl Graph {
     /// Gives every convolution and linear layer weights that nothing else reads and a bias, of zeros where it has none.
     pub fn own_parameters(&mut self) {
         let Ok(shapes) = self.shapes() else { return };
-        for layer in 0..shapes.len() {
+        for (layer, shape) in shapes.iter().enumerate() {
             if !matches!(self.nodes[layer].op, Op::Conv2d { .. } | Op::Linear) {
                 continue;
             }
@@ -44,7 +45,7 @@ impl Graph {
                 let param = inputs.get(i).and_then(|&id| self.param_of(id));
                 let param = match (inputs.get(i), param) {
                     (None, _) => {
-                        let outputs = shapes[layer].dims()[0];
+                        let outputs = shape.dims()[0];
                         Param::new([outputs], Role::Bias, vec![0.0; outputs])
                     }
                     (Some(&id), Some((_, param)))
