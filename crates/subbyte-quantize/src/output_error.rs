@@ -19,10 +19,10 @@ use crate::scales::Scales;
 
 /// Bits that channels can have.
 pub(crate) const BITS: [u8; 6] = [2, 3, 4, 5, 6, 8];
-/// Of them, those with which a layer is tried alone.
-const TRIED: usize = 1;
+/// Of them, so many with which a layer is tried alone; the output feels errors of more bits as it feels those of the last.
+const TRIED: usize = 3;
 /// Images on which that is done.
-const TRIAL_IMAGES: usize = 32;
+const TRIAL_IMAGES: usize = 24;
 /// Of the mean diagonal, what is added to a Gram matrix.
 const DAMPING: f32 = 0.1;
 
@@ -50,25 +50,21 @@ pub(crate) fn losses(
             .par_iter()
             .map(|measured| Rounder::new(&measured.all, DAMPING))
             .collect();
-        let mut errors = Vec::new();
-        let mut tried = Vec::new();
-        for (which, &bits) in BITS.iter().enumerate() {
-            let (values, error) = errors_of(prepared, i, &weights, &grams, &rounders, bits);
-            if which == TRIED {
-                tried = values;
-            }
-            errors.push(error);
-        }
         walk.run_to(layer.float);
-        let mut alone = walk.clone();
-        alone.set_parameter(prepared.float.nodes[layer.float].inputs[1], &tried);
-        let moved = divergence(&expected, &outputs(&mut alone, prepared));
-        let all: f64 = errors[TRIED].iter().sum();
-        let felt = moved / all.max(f64::MIN_POSITIVE);
-        for errors in &mut errors {
+        let mut all = Vec::new();
+        let (mut moved, mut felt) = (0.0, 0.0);
+        for (which, &bits) in BITS.iter().enumerate() {
+            let (values, mut errors) = errors_of(prepared, i, &weights, &grams, &rounders, bits);
+            if which < TRIED {
+                let mut alone = walk.clone();
+                alone.set_parameter(prepared.float.nodes[layer.float].inputs[1], &values);
+                moved = divergence(&expected, &outputs(&mut alone, prepared));
+                felt = moved / errors.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+            }
             errors.iter_mut().for_each(|e| *e *= felt);
+            all.push(errors);
         }
-        losses.push(errors);
+        losses.push(all);
         let told = tell(Progress::Sensitivity {
             name: layer.name.clone(),
             done: i + 1,

@@ -19,7 +19,7 @@ pub enum Progress {
         done: usize,
         /// Layers in all.
         of: usize,
-        /// How far the output distribution moved, in nats.
+        /// How far the output distribution moved, in nats, with the most bits that were tried.
         loss: f64,
     },
     /// A layer has been rounded.

@@ -170,7 +170,7 @@ fn files_that_are_missing_cut_off_or_damaged_are_named() {
     place.write("notes.txt", "something else");
     place
         .run(&["inspect", "notes.txt"])
-        .refused(&["notes.txt is neither a model (.sbm) nor a network (.sbg)"]);
+        .refused(&["notes.txt is neither a model (.sbm) nor a network (.sbg, .onnx)"]);
     place.write("other.sbg", "something else");
     place.run(&["inspect", "other.sbg"]).refused(&["other.sbg"]);
 }
