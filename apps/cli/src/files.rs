@@ -11,6 +11,8 @@ use subbyte::model::{self, Input, Model, ReadErrorKind, Resampling};
 use subbyte::onnx::{self, Preprocess, ReadOptions};
 use subbyte::train::{Checkpoint, Recipe};
 
+use crate::note;
+
 /// What a file holds.
 pub enum Network {
     /// An integer model, with the bytes of its file.
@@ -32,6 +34,9 @@ pub fn load_with(path: &Path, preprocess: Option<Preprocess>) -> Result<Network>
             size: None,
         };
         let graph = onnx::read(path, &options)?;
+        if preprocess.is_none() {
+            note_input(path, &graph);
+        }
         return Ok(Network::Graph(Box::new(graph), None));
     }
     if preprocess.is_some() {
@@ -62,6 +67,18 @@ pub fn load_with(path: &Path, preprocess: Option<Preprocess>) -> Result<Network>
         Some(Box::new(Checkpoint::load(path)?))
     };
     Ok(Network::Graph(Box::new(graph), checkpoint))
+}
+
+/// Says what was taken for the input of an ONNX network.
+fn note_input(path: &Path, graph: &Graph) {
+    for node in &graph.nodes {
+        if let Op::Normalize { mean, std } = &node.op {
+            note!(
+                "note: {} is given pixels from 0 to 1 less {mean:.3?} over {std:.3?}; if it was trained otherwise, say so with --preprocess",
+                path.display()
+            );
+        }
+    }
 }
 
 /// Reads a model.
