@@ -337,7 +337,7 @@ pub struct Quantize {
     #[arg(long, value_name = "N", default_value = "256")]
     pub images: NonZeroUsize,
     /// Ranges of activations.
-    #[arg(long, value_enum, default_value_t = Clip::Mse)]
+    #[arg(long, value_enum, default_value_t = Clip::Auto)]
     pub clip: Clip,
     /// Labelled images on which the model is measured and compared; those of the calibration unless given.
     #[arg(long, value_name = "PATH")]
@@ -434,6 +434,8 @@ pub enum Clip {
     Percentile,
     /// To where the mean squared error is least.
     Mse,
+    /// By whichever of `min-max` and `mse` moves the network's output less.
+    Auto,
 }
 
 /// `lower`.

@@ -8,6 +8,7 @@
 
 mod allocation;
 mod codebook;
+mod divergence;
 mod error;
 mod formats;
 mod gram;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
-use subbyte_exec::{Images, Mode, Network};
+use subbyte_exec::{Images, Mode, Network, Walk};
 use subbyte_graph::{Graph, NodeId, Op, Quantizer};
 
 use crate::QuantizeError;
+use crate::divergence::{divergence, logits, spread};
 use crate::histogram::Histogram;
 use crate::progress::{Progress, Tell};
 
@@ -20,7 +21,12 @@ pub enum Clip {
     Percentile(f64),
     /// To where the mean squared error of the values seen is least.
     Mse,
+    /// By whichever of the largest value and the least error moves the network's output less, weights still being floats.
+    Auto,
 }
+
+/// Images on which [`Clip::Auto`] tries both.
+const TRIAL_IMAGES: usize = 32;
 
 /// Steps that are tried between the whole range and a twentieth of it.
 const TRIALS: usize = 120;
@@ -61,8 +67,36 @@ pub(crate) fn set_steps(
             });
         }
     }
+    if clip != Clip::Auto {
+        *placed = with_steps(placed, &quantizers, &histograms, clip);
+        return Ok(());
+    }
+    let trial = spread(calibration, TRIAL_IMAGES);
+    let expected = logits(&mut Walk::new(&network, &trial)?, float);
+    let mut least = f64::INFINITY;
+    let unset = placed.clone();
+    for clip in [Clip::Mse, Clip::MinMax] {
+        let tried = with_steps(&unset, &quantizers, &histograms, clip);
+        let network = Network::new(&tried, &Device::flex())?;
+        let found = logits(&mut Walk::new(&network, &trial)?, &tried);
+        let moved = divergence(&expected, &found);
+        if moved < least {
+            (*placed, least) = (tried, moved);
+        }
+    }
+    Ok(())
+}
+
+/// The network with all steps set by one rule.
+fn with_steps(
+    placed: &Graph,
+    quantizers: &[User],
+    histograms: &BTreeMap<NodeId, Histogram>,
+    clip: Clip,
+) -> Graph {
+    let mut placed = placed.clone();
     let mut by_step: BTreeMap<&str, Vec<(&Histogram, Quantizer)>> = BTreeMap::new();
-    for user in &quantizers {
+    for user in quantizers {
         let entry = by_step.entry(&user.step).or_default();
         entry.push((&histograms[&user.source], user.quantizer));
     }
@@ -71,7 +105,7 @@ pub(crate) fn set_steps(
         let param = placed.params.get_mut(name).expect("found there");
         param.storage = subbyte_graph::Storage::F32(vec![step]);
     }
-    Ok(())
+    placed
 }
 
 /// A quantizer whose step is not set.
@@ -131,7 +165,7 @@ fn step(users: &[(&Histogram, Quantizer)], clip: Clip) -> f32 {
             let step = reach(tail);
             (if step > 0.0 { step } else { whole }) as f32
         }
-        Clip::Mse => {
+        Clip::Mse | Clip::Auto => {
             let trial = |i: usize| (whole * 0.05f64.powf(i as f64 / TRIALS as f64)) as f32;
             let error = |step: f32| -> f64 {
                 let each = users.iter().map(|(h, q)| h.squared_error(q.grid(step)));

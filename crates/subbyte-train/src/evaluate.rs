@@ -4,8 +4,9 @@ use subbyte_exec::{Images, Network};
 
 use crate::{Metrics, TrainError, metrics::Tally};
 
-/// Images of a batch; nothing depends on it but speed and memory.
+/// Most images of a batch, and about the most bytes that they have; nothing depends on these but speed and memory.
 const BATCH: usize = 250;
+const BATCH_BYTES: usize = 2 << 20;
 
 /// Measures a network by its float forward in evaluation mode, on labelled images; the integer model's accuracy may differ
 /// slightly.
@@ -22,9 +23,10 @@ pub fn evaluate_float<P: AsRef<[u8]>>(
 ) -> Result<Metrics, TrainError> {
     let mut tally = Tally::default();
     let mut examples = examples.into_iter().fuse();
+    let batch = (BATCH_BYTES / geometry.bytes()).clamp(1, BATCH);
     loop {
         let (mut labels, mut pixels) = (Vec::new(), Vec::new());
-        for (label, image) in examples.by_ref().take(BATCH) {
+        for (label, image) in examples.by_ref().take(batch) {
             assert_eq!(image.as_ref().len(), geometry.bytes(), "bytes of an image");
             labels.push(label);
             pixels.extend_from_slice(image.as_ref());

@@ -168,6 +168,7 @@ fn clip(clip: Clip) -> quantize::Clip {
         Clip::MinMax => quantize::Clip::MinMax,
         Clip::Percentile => quantize::Clip::Percentile(1e-4),
         Clip::Mse => quantize::Clip::Mse,
+        Clip::Auto => quantize::Clip::Auto,
     }
 }
 
