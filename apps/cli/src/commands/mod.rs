@@ -37,7 +37,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Eval(args) => return eval::run(&args),
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,
-        Command::Quantize(args) => quantize::run(&args)?,
+        Command::Quantize(args) => return quantize::run(&args),
         Command::Lower(args) => lower::run(&args)?,
         Command::Export(args) => export::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,

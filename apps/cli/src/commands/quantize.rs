@@ -1,10 +1,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::graph::{Graph, LayerBits, Op, Placement, sbg};
-use subbyte::quantize::{self, Images, Progress, Ptilmpq, Qsq, Rounding, Uniform};
+use subbyte::quantize::{self, Images, Progress, Ptilmpq, Qsq, QuantizeError, Rounding, Uniform};
 
 use crate::args::{Clip, Criterion, Method, Quantize, refuse};
 use crate::calibration;
@@ -20,7 +21,8 @@ use crate::output::{TaskBar, percent, print, print_json};
 const COMPARED: usize = 64;
 
 /// Quantizes a network, lowers it, and measures both.
-pub fn run(args: &Quantize) -> Result<()> {
+pub fn run(args: &Quantize) -> Result<ExitCode> {
+    check(args);
     let preprocess = args.preprocess.map(Into::into);
     let Network::Graph(graph, checkpoint) = files::load_with(&args.network, preprocess)? else {
         bail!(
@@ -64,7 +66,10 @@ pub fn run(args: &Quantize) -> Result<()> {
         tell(&mut bar, progress)
     });
     drop(bar);
-    let quantized = quantized?;
+    let Some(quantized) = quantized? else {
+        note!("interrupted; nothing was written");
+        return Ok(interrupt::exit_code());
+    };
     let (float, _) = measurement::network(&graph, None, &images, args.engine)?;
     let lowered = measurement::lower(
         &quantized,
@@ -90,27 +95,47 @@ pub fn run(args: &Quantize) -> Result<()> {
     files::write(&output, &lowered.bytes)?;
     let report = Report::new(&output, &graph, &float, &lowered.measurement)?;
     if args.json {
-        return print_json(&report);
+        print_json(&report)?;
+        return Ok(ExitCode::SUCCESS);
     }
     note!("wrote {}", output.display());
     let mut table = lowered.measurement.table();
     if let Some(top1) = report.float_top1 {
         table.row(["float network, top-1".to_owned(), percent(top1)]);
     }
-    print(&table.to_string())
+    print(&table.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses wishes that make no sense before anything is read.
+fn check(args: &Quantize) {
+    if args.bits.weights < 2 {
+        refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
+    }
+    match (args.method, args.budget) {
+        (Method::Ptilmpq, None) => refuse("the method ptilmpq needs a --budget, such as 9.5MB"),
+        (Method::Ptilmpq, Some(_)) | (_, None) => {}
+        (_, Some(_)) => refuse("a --budget is for --method ptilmpq; other methods have --bits"),
+    }
+    if args.calibration.is_none()
+        && args.data.is_none()
+        && args.network.extension().is_some_and(|e| e == "onnx")
+    {
+        refuse("an ONNX network needs images to calibrate with: give --calibration PATH");
+    }
 }
 
 /// Bytes of provenance that lowering adds.
 const PROVENANCE: usize = 256;
 
-/// Runs the method that was asked for.
+/// Runs the method that was asked for; `None` where it was interrupted.
 fn quantize(
     args: &Quantize,
     graph: &Graph,
     calibration: &[Images],
     vectors: usize,
     tell: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Graph> {
+) -> Result<Option<Graph>> {
     let (placement, clip) = (placement(args, graph), clip(args.clip));
     let rounding = match args.method {
         Method::Uniform => Rounding::ClosedForm,
@@ -123,12 +148,10 @@ fn quantize(
                 vector: args.vector.get(),
                 quality: args.quality.parse()?,
             };
-            return Ok(quantize::qsq(graph, calibration, &method, tell)?);
+            return unless_stopped(quantize::qsq(graph, calibration, &method, tell));
         }
         Method::Ptilmpq => {
-            let Some(budget) = args.budget else {
-                refuse("the method ptilmpq needs a --budget, such as 9.5MB");
-            };
+            let budget = args.budget.unwrap_or_default();
             let beside = vectors * vector_bytes(graph) + PROVENANCE;
             let method = Ptilmpq {
                 placement,
@@ -139,7 +162,7 @@ fn quantize(
                 },
                 budget: budget.saturating_sub(beside),
             };
-            return Ok(quantize::ptilmpq(graph, calibration, &method, tell)?);
+            return unless_stopped(quantize::ptilmpq(graph, calibration, &method, tell));
         }
     };
     let method = Uniform {
@@ -147,7 +170,14 @@ fn quantize(
         clip,
         rounding,
     };
-    Ok(quantize::uniform(graph, calibration, &method, tell)?)
+    unless_stopped(quantize::uniform(graph, calibration, &method, tell))
+}
+
+fn unless_stopped(made: Result<Graph, QuantizeError>) -> Result<Option<Graph>> {
+    match made {
+        Err(QuantizeError::Stopped) => Ok(None),
+        made => Ok(Some(made?)),
+    }
 }
 
 /// Bytes of a test vector in a file, its logits included.

@@ -179,6 +179,23 @@ fn broken_calibration_images_are_named_and_the_rest_is_used() {
 }
 
 #[test]
+fn wishes_that_make_no_sense_are_refused_at_once() {
+    let place = Place::new();
+    for (wish, says) in [
+        (["--bits", "w1a8"], "weights need 2 bits"),
+        (["--budget", "20kB"], "is for --method ptilmpq"),
+    ] {
+        let outcome =
+            place.run(&[&["quantize", FLOAT, "--calibration", "builtin"], &wish[..]].concat());
+        assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    }
+    let without = place.run(&["quantize", ONNX]);
+    assert_eq!(without.code, 2);
+    assert!(without.stderr.contains("give --calibration"));
+}
+
+#[test]
 fn only_float_networks_are_quantized() {
     let place = Place::new();
     place.model("small.sbm", &model());
