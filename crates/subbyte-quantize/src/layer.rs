@@ -40,15 +40,16 @@ impl Geometry {
     }
 }
 
+/// The nodes of a graph by their names.
+pub(crate) fn by_name(graph: &Graph) -> BTreeMap<&str, NodeId> {
+    let nodes = graph.nodes.iter().enumerate();
+    nodes.map(|(id, node)| (&node.name[..], id)).collect()
+}
+
 /// All layers, in the order in which they run.
 pub(crate) fn layers(float: &Graph, placed: &Graph) -> Vec<Layer> {
     let shapes = float.shapes().unwrap_or_default();
-    let by_name: BTreeMap<&str, NodeId> = float
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(id, node)| (&node.name[..], id))
-        .collect();
+    let by_name = by_name(float);
     let layer = |(id, node): (NodeId, &subbyte_graph::Node)| {
         if !matches!(node.op, Op::Conv2d { .. } | Op::Linear) {
             return None;

@@ -10,6 +10,7 @@ use subbyte_graph::{Graph, NodeId, Op, Quantizer};
 use crate::QuantizeError;
 use crate::divergence::{divergence, logits, spread};
 use crate::histogram::Histogram;
+use crate::layer::by_name;
 use crate::progress::{Progress, Tell};
 
 /// How far the range of a tensor's codes reaches.
@@ -117,12 +118,7 @@ struct User {
 }
 
 fn unset(placed: &Graph, float: &Graph) -> Vec<User> {
-    let by_name: BTreeMap<&str, NodeId> = float
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(id, node)| (&node.name[..], id))
-        .collect();
+    let by_name = by_name(float);
     let user = |node: &subbyte_graph::Node| {
         let Op::Quantize(quantizer) = node.op else {
             return None;
