@@ -81,15 +81,23 @@ pub struct Quickstart {
 /// `train`.
 #[derive(Debug, clap::Args)]
 pub struct Train {
-    /// Recipe (TOML).
-    pub recipe: PathBuf,
+    /// Recipe (TOML); may be left out with --from.
+    #[arg(required_unless_present = "from")]
+    pub recipe: Option<PathBuf>,
+    /// Trained float network (`.onnx` or `.sbg`) to quantize and fine-tune in place of the recipe's network; it also is the teacher
+    /// unless the recipe has one.
+    #[arg(long, value_name = "NETWORK")]
+    pub from: Option<PathBuf>,
     /// Change a key of the recipe, such as `bits=w1a2` or `table.depth=21`; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Data set in place of the recipe's: a folder, an archive, or `builtin`.
     #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
-    /// Folder of the run; `runs/` and the recipe's name unless given.
+    /// How pixels become the input of an ONNX network; guessed unless given.
+    #[arg(long, value_enum)]
+    pub preprocess: Option<Preprocess>,
+    /// Folder of the run; `runs/` and the name of the recipe or the network unless given.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Go on from the folder's checkpoint.
@@ -411,6 +419,18 @@ pub enum Preprocess {
     Unit,
     /// From 0 to 255.
     Raw,
+}
+
+impl From<Preprocess> for subbyte::train::recipe::Preprocess {
+    fn from(preprocess: Preprocess) -> Self {
+        match preprocess {
+            Preprocess::Torch => Self::Torch,
+            Preprocess::Caffe => Self::Caffe,
+            Preprocess::Tf => Self::Tf,
+            Preprocess::Unit => Self::Unit,
+            Preprocess::Raw => Self::Raw,
+        }
+    }
 }
 
 impl From<Preprocess> for onnx::Preprocess {

@@ -27,7 +27,7 @@ pub use encoder::{Encoder, EncoderTable};
 pub use graph::{Graph, Node, NodeId};
 pub use op::{Op, Window};
 pub use param::{CodedRows, Param, Role, RunMultipliers, Storage};
-pub use passes::{LayerBits, Placement};
+pub use passes::{ChannelMoments, LayerBits, Placement, spread_colours};
 pub use problem::{Problem, Problems};
 pub use quantizer::{Quantizer, squash};
 pub use replace::replace_file;

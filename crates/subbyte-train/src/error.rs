@@ -80,6 +80,9 @@ pub enum TrainError {
     /// A `.sbg` file cannot be read or written.
     #[error(transparent)]
     Sbg(#[from] subbyte_graph::sbg::SbgError),
+    /// An ONNX file cannot be read.
+    #[error(transparent)]
+    Onnx(#[from] subbyte_onnx::OnnxError),
     /// A file of a run cannot be used.
     #[error("{} cannot be used: {problem}", path.display())]
     Damaged {

@@ -14,6 +14,7 @@ mod error;
 mod evaluate;
 mod event;
 mod folder;
+mod imported;
 mod limits;
 mod log;
 mod metrics;

@@ -72,6 +72,9 @@ impl Recipe {
             }
             Normalize::Data => pixel_statistics(data),
         };
+        if let Some(path) = self.imported_from() {
+            return self.imported(path, data);
+        }
         let config = NetworkConfig {
             colours: geometry.colours,
             height: geometry.height,
@@ -108,7 +111,7 @@ impl Recipe {
         Ok(graph)
     }
 
-    fn first_layer(&self) -> FirstLayer {
+    pub(crate) fn first_layer(&self) -> FirstLayer {
         let Bits::Low(body) = self.bits else {
             return FirstLayer::Float;
         };

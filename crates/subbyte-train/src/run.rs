@@ -193,7 +193,7 @@ impl Run {
         }
         let mut graph = self.recipe.network(&*self.training.sample(SAMPLE)?)?;
         let taken = match &self.recipe.from {
-            Some(path) => {
+            Some(path) if self.recipe.imported_from().is_none() => {
                 let theirs = start::read(path)?;
                 let taken = start::take_parameters(&mut graph, &theirs, self.recipe.from_scales);
                 if taken.parameters == 0 {
@@ -206,7 +206,7 @@ impl Run {
                 }
                 Some(taken)
             }
-            None => None,
+            _ => None,
         };
         let session = Session::begin(&self.recipe, &graph, &self.training)?;
         Ok((session, taken))

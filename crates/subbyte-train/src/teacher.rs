@@ -5,9 +5,8 @@ use std::fs;
 use burn::tensor::{Device, Tensor};
 use subbyte_data::ImageSet;
 use subbyte_exec::{Images, Network};
-use subbyte_graph::{Graph, Op, sbg};
 
-use crate::{TrainError, recipe::Recipe};
+use crate::{TrainError, imported, recipe::Recipe};
 
 /// A network in evaluation mode, without a gradient tape.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ impl Teacher {
             return Ok(None);
         };
         let bytes = fs::read(path).map_err(|e| TrainError::io("read", path, e))?;
-        let (graph, _) = sbg::load(path)?;
-        if let Some(problem) = misfit(&graph, data)? {
+        let graph = imported::read(path, recipe.preprocess)?;
+        if let Some(problem) = imported::misfit(&graph, data.geometry(), data.classes().len())? {
             return Err(TrainError::Damaged {
                 path: path.clone(),
                 problem: format!("as a teacher it does not fit: {problem}"),
@@ -46,35 +45,4 @@ impl Teacher {
         let logits = self.network.predict(images)?;
         Ok(Tensor::from_inner(logits))
     }
-}
-
-/// In what a network differs from what `data` need.
-fn misfit(graph: &Graph, data: &ImageSet) -> Result<Option<String>, TrainError> {
-    let geometry = data.geometry();
-    let wanted = [geometry.colours, geometry.height, geometry.width];
-    let input = graph.nodes.iter().find_map(|node| match node.op {
-        Op::Image {
-            colours,
-            height,
-            width,
-        } => Some([colours, height, width]),
-        _ => None,
-    });
-    if input != Some(wanted) {
-        let [colours, height, width] = input.unwrap_or_default();
-        return Ok(Some(format!(
-            "it is for images of {width}x{height} pixels and {colours} colours, the data have {geometry}"
-        )));
-    }
-    let invalid = |problems| subbyte_exec::ExecError::Graph {
-        name: graph.name.clone(),
-        problems,
-    };
-    let shapes = graph.shapes().map_err(invalid)?;
-    let classes: usize = match graph.outputs.first() {
-        Some(&output) => shapes[output].elements(),
-        None => 0,
-    };
-    let needed = data.classes().len();
-    Ok((classes != needed).then(|| format!("it knows {classes} classes, the data have {needed}")))
 }

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use burn::tensor::Device;
 use safetensors::{Dtype, tensor::TensorView};
 use subbyte_data::{Dataset, Geometry};
+use subbyte_exec::{Images, Network};
 use subbyte_graph::{Graph, Op, sbg};
 use subbyte_train::{Control, Event, Outcome, Recipe, Run, TrainError};
 
@@ -187,4 +189,106 @@ fn without_epochs_a_network_must_come_from_somewhere_and_stays_as_it_is() {
     sbg::save(&file, &first, &Default::default()).unwrap();
     let second = import(&file, &["seed=9"]).unwrap();
     assert!(second.params == first.params);
+}
+
+/// A float network for the images, as a file that was made elsewhere would hold it: without norms.
+fn float_network(path: &Path) -> Graph {
+    let mut recipe = Recipe::default();
+    for setting in ["bits=float", "seed=3"] {
+        recipe.set(setting).unwrap();
+    }
+    let mut graph = recipe.network(&images()).unwrap();
+    graph.fold_norms();
+    graph.own_parameters();
+    sbg::save(path, &graph, &sbg::Extras::default()).unwrap();
+    graph
+}
+
+fn logits(graph: &Graph) -> Vec<f32> {
+    let data = images();
+    let network = Network::new(graph, &Device::flex()).unwrap();
+    let pixels = data.images()[..20 * data.geometry().bytes()].to_vec();
+    let Geometry {
+        height,
+        width,
+        colours,
+    } = data.geometry();
+    let images = Images::new(pixels, [20, height, width, colours]);
+    let logits = network.predict(&images).unwrap();
+    logits.into_data().iter::<f32>().collect()
+}
+
+#[test]
+fn an_imported_float_network_computes_what_it_did() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("float.sbg");
+    let float = float_network(&file);
+    let imported = import(&file, &["network=imported"]).unwrap();
+    let norms = |graph: &Graph| {
+        let is_norm = |node: &&subbyte_graph::Node| matches!(node.op, Op::BatchNorm { .. });
+        graph.nodes.iter().filter(is_norm).count()
+    };
+    assert_eq!((norms(&float), norms(&imported) > 3), (0, true));
+    let (before, after) = (logits(&float), logits(&imported));
+    let largest = before.iter().fold(0f32, |max, x| max.max(x.abs()));
+    for (before, after) in before.iter().zip(after) {
+        assert!((before - after).abs() < 1e-3 * largest);
+    }
+}
+
+#[test]
+fn an_imported_network_is_quantized_from_the_pixels_to_the_logits() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("float.sbg");
+    float_network(&file);
+    for settings in [
+        &["bits=w2a2"][..],
+        &["bits=w1a2", "input=thermometer"],
+        &[
+            "bits=w2a2",
+            "weight-quantizer=lsq-mid-rise",
+            "table.depth=4",
+        ],
+        &["bits=w4a4", "first=eight-bit", "last=eight-bit"],
+    ] {
+        let settings = [&["network=imported"], settings].concat();
+        let graph = import(&file, &settings).unwrap();
+        assert!(graph.is_fully_quantized(), "{settings:?}");
+        subbyte_graph::fuse::fuse(&graph).unwrap_or_else(|e| panic!("{settings:?}: {e}"));
+    }
+}
+
+#[test]
+fn what_cannot_be_imported_is_named() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("float.sbg");
+    let mut graph = float_network(&file);
+    let error = |settings: &[&str]| {
+        let settings = [&["network=imported"], settings].concat();
+        import(&file, &settings).expect_err("accepted").to_string()
+    };
+    for (settings, part) in [
+        (
+            &["first=float", "bits=w2a2"][..],
+            "quantized in every layer",
+        ),
+        (&["bits=w2a2", "activation-quantizer=pact"], "learned steps"),
+        (&["preprocess=torch"], "ONNX"),
+        (&["from-scales=new"], "no scales"),
+    ] {
+        let message = error(settings);
+        assert!(message.contains(part), "{message}");
+    }
+    graph.classes = Vec::new();
+    for node in &mut graph.nodes {
+        if let Op::Image { height, width, .. } = &mut node.op {
+            (*height, *width) = (32, 32);
+        }
+    }
+    sbg::save(&file, &graph, &sbg::Extras::default()).unwrap();
+    let message = error(&["bits=w2a2"]);
+    assert!(
+        message.contains("32x32") && message.contains("float.sbg"),
+        "{message}"
+    );
 }

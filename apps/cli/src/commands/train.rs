@@ -1,10 +1,11 @@
 use crate::note;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::HumanDuration;
 use serde::Serialize;
 use subbyte::data::ImageSet;
@@ -12,8 +13,8 @@ use subbyte::engine::Level;
 use subbyte::results::{RunResult, input_kind, layer_bits, machine};
 use subbyte::train::{Checkpoint, Outcome, Recipe, Rehearsal, Run, RunFolder};
 
-use crate::args::{Engine, Train};
-use crate::files;
+use crate::args::{Engine, Train, refuse};
+use crate::files::{self, Network};
 use crate::interrupt;
 use crate::measurement::{self, Measurement};
 use crate::output::{Table, TrainingBar, print, print_json, thousands};
@@ -31,7 +32,7 @@ struct Report<'a> {
 pub fn run(args: &Train) -> Result<ExitCode> {
     // What the end of a long run needs is looked at before it begins.
     Level::resolve(None)?;
-    let mut recipe = Recipe::load(&args.recipe)?;
+    let mut recipe = recipe(args)?;
     for assignment in &args.sets {
         recipe.set(assignment)?;
     }
@@ -42,7 +43,7 @@ pub fn run(args: &Train) -> Result<ExitCode> {
     let split = recipe.open_data()?;
     let folder = match &args.output {
         Some(folder) => folder.clone(),
-        None => PathBuf::from("runs").join(args.recipe.file_stem().unwrap_or_default()),
+        None => PathBuf::from("runs").join(name(args)),
     };
     let run = Run::new(recipe, split.train, &folder)?
         .force(args.force)
@@ -51,17 +52,15 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         return rehearse(&run, args.json);
     }
     interrupt::watch()?;
-    let name = args
-        .recipe
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let outcome = run.train(&mut TrainingBar::new(name, interrupt::asked), args.resume)?;
+    let bar = &mut TrainingBar::new(name(args).to_string_lossy(), interrupt::asked);
+    let outcome = run.train(bar, args.resume)?;
     let Outcome::Finished(checkpoint) = outcome else {
         note!("interrupted; go on with the same command and --resume");
         return Ok(interrupt::exit_code());
     };
-    let (measurement, model) = finish(run.folder(), &checkpoint, split.test, &args.recipe)?;
+    let written = run.folder().recipe();
+    let recipe = args.recipe.as_deref().unwrap_or(&written);
+    let (measurement, model) = finish(run.folder(), &checkpoint, split.test, recipe)?;
     if args.json {
         print_json(&Report {
             network: run.folder().finished(),
@@ -73,6 +72,43 @@ pub fn run(args: &Train) -> Result<ExitCode> {
         print(&measurement.table().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The recipe before keys are changed one by one.
+fn recipe(args: &Train) -> Result<Recipe> {
+    let mut recipe = match &args.recipe {
+        Some(path) => Recipe::load(path)?,
+        None if args.data.is_none() => {
+            refuse("without a recipe the images to train on have to be given: --data PATH")
+        }
+        None => Recipe::fine_tuning(),
+    };
+    if let Some(path) = &args.from {
+        recipe.import(path.clone());
+        recipe.preprocess = args.preprocess.map(Into::into);
+        let Network::Graph(graph, _) = files::load_with(path, args.preprocess.map(Into::into))?
+        else {
+            bail!(
+                "{} is a model of integers; give the float network that it was made of",
+                path.display()
+            );
+        };
+        let geometry = files::geometry(&graph);
+        let resize = files::resize_for(path, None, geometry);
+        if let (Some(resize), None, true) =
+            (resize, recipe.data.size, geometry.height == geometry.width)
+        {
+            recipe.data.size = Some(geometry.height);
+            recipe.data.shorter_side = Some(resize.shorter_side);
+        }
+    }
+    Ok(recipe)
+}
+
+/// What the run is called.
+fn name(args: &Train) -> &OsStr {
+    let file = args.recipe.as_ref().or(args.from.as_ref());
+    file.and_then(|path| path.file_stem()).unwrap_or_default()
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use super::{
 use crate::{Encoder, NodeId, Op, Param, Role};
 
 /// Value of the largest code of a learned table at the start; batch norm makes any positive value equally good.
-const TABLE_MAX: f32 = 2.0;
+pub(crate) const TABLE_MAX: f32 = 2.0;
 
 impl Builder<'_> {
     /// Image, input and first convolution with batch norm, as the configuration's first layer says.
@@ -59,48 +59,58 @@ impl Builder<'_> {
 
     /// A fixed encoder: codes are their own values, so the constant step is 1.
     fn encoder(&mut self, image: NodeId, encoder: Encoder) -> (NodeId, usize) {
-        let table = encoder.table();
-        let values = table.codes.iter().map(|&code| f32::from(code)).collect();
-        let param = Param::new([1, 256, table.depth], Role::Constant, values);
-        let mut id = self.graph.param("input.table", param);
+        let mut id = self.graph.param("input.table", encoder_columns(encoder));
         if self.config.bits.is_some() {
             let step = Param::new([1], Role::Constant, vec![1.0]);
             let step = self.graph.param("input.table.scale", step);
             id = self
                 .graph
-                .lsq("input.table.quantize", id, step, table.bits, false);
+                .lsq("input.table.quantize", id, step, encoder.bits(), false);
         }
         let id = self.graph.push("input", Op::PixelTable, &[image, id]);
-        (id, table.depth)
+        (id, encoder.depth())
     }
 
     fn table(&mut self, image: NodeId, table: TableConfig) -> (NodeId, usize) {
-        let TableConfig {
-            depth,
-            rows,
-            bits,
-            shared,
-            init,
-        } = table;
-        let tables = if shared { 1 } else { self.config.colours };
-        let n = f32::from(CodeType::unsigned(bits).max_code());
         let max = match self.config.activation_quantizer {
             ActivationQuantizer::Lsq | ActivationQuantizer::Pact => TABLE_MAX,
             ActivationQuantizer::Dorefa => 1.0,
             ActivationQuantizer::MidTreadHalf { max } => max,
         };
-        let step = max / n;
-        let values = init
-            .values(tables, rows, depth, bits, self.config.seed)
-            .iter()
-            .map(|z| z * step)
-            .collect();
-        let param = Param::new([tables, rows, depth], Role::Table, values);
+        let (param, step) = learned_columns(table, self.config.colours, max, self.config.seed);
         let mut id = self.graph.param("input.table", param);
         if self.config.bits.is_some() {
-            id = self.quantize_table(id, bits, step);
+            id = self.quantize_table(id, table.bits, step);
         }
         let id = self.graph.push("input", Op::PixelTable, &[image, id]);
-        (id, depth)
+        (id, table.depth)
     }
+}
+
+/// The codes of a fixed encoder as the table of a [`Op::PixelTable`].
+pub(crate) fn encoder_columns(encoder: Encoder) -> Param {
+    let table = encoder.table();
+    let values = table.codes.iter().map(|&code| f32::from(code)).collect();
+    Param::new([1, 256, table.depth], Role::Constant, values)
+}
+
+/// A learned table at its start, and the step between the values of its codes, of which the largest is `max`.
+pub(crate) fn learned_columns(
+    table: TableConfig,
+    colours: usize,
+    max: f32,
+    seed: u64,
+) -> (Param, f32) {
+    let TableConfig {
+        depth,
+        rows,
+        bits,
+        shared,
+        init,
+    } = table;
+    let tables = if shared { 1 } else { colours };
+    let step = max / f32::from(CodeType::unsigned(bits).max_code());
+    let values = init.values(tables, rows, depth, bits, seed);
+    let values = values.iter().map(|z| z * step).collect();
+    (Param::new([tables, rows, depth], Role::Table, values), step)
 }

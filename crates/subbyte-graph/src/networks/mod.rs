@@ -17,6 +17,7 @@ pub use config::{
 };
 
 use builder::Builder;
+pub(crate) use input::{TABLE_MAX, encoder_columns, learned_columns};
 
 use crate::{Graph, Problems};
 

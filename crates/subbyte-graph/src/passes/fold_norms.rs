@@ -26,7 +26,7 @@ impl Graph {
         inputs
             .chain(&mut self.outputs)
             .for_each(|id| *id = moved.get(*id).copied().unwrap_or(*id));
-        self.sort();
+        self.parameters_first();
         self.prune();
     }
 
@@ -60,7 +60,7 @@ impl Graph {
                 inputs.splice(i..(i + 1).min(inputs.len()), [own]);
             }
         }
-        self.sort();
+        self.parameters_first();
         self.prune();
     }
 
@@ -96,31 +96,6 @@ impl Graph {
         let bias = Param::new([mul.len()], Role::Bias, bias);
         let bias = self.fresh_param(format!("{name}.folded.bias"), bias);
         self.nodes[layer].inputs.splice(1.., [weight, bias]);
-    }
-
-    /// Adds a parameter at the end, under `name` or, where that is taken, a longer one.
-    fn fresh_param(&mut self, mut name: String, param: Param) -> NodeId {
-        while self.params.contains_key(&name) || self.nodes.iter().any(|node| node.name == name) {
-            name.push('\'');
-        }
-        self.param(name, param)
-    }
-
-    /// Moves parameters to the front: they read nothing, so what reads them comes after.
-    fn sort(&mut self) {
-        let is_param = |id: &NodeId| matches!(self.nodes[*id].op, Op::Param { .. });
-        let (params, others): (Vec<NodeId>, Vec<NodeId>) =
-            (0..self.nodes.len()).partition(is_param);
-        let order: Vec<NodeId> = params.into_iter().chain(others).collect();
-        let mut place = vec![0; order.len()];
-        for (new, &old) in order.iter().enumerate() {
-            place[old] = new;
-        }
-        self.nodes = order.iter().map(|&old| self.nodes[old].clone()).collect();
-        let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
-        inputs
-            .chain(&mut self.outputs)
-            .for_each(|id| *id = place[*id]);
     }
 }
 

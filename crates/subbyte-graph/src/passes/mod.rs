@@ -1,7 +1,12 @@
 //! Structural passes: a graph in, a graph out, without data.
 
+mod edit;
 mod fold_norms;
+mod insert_norms;
 mod place_quantizers;
 mod prune;
+mod spread_colours;
 
+pub use insert_norms::ChannelMoments;
 pub use place_quantizers::{LayerBits, Placement};
+pub use spread_colours::spread_colours;

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 use subbyte_num::CodeType;
 
+use super::spread_colours;
+use crate::networks::{Input, TABLE_MAX, WeightQuantizer, encoder_columns, learned_columns};
 use crate::{Graph, Node, NodeId, Op, Param, Problems, Quantizer, Role, Shape};
 
 /// Bits of a convolution or linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerBits {
-    /// Bits of its weights, 2 to 8; `None` leaves them as they are, for a method that stores codes in their place.
+    /// Bits of its weights, 1 to 8; `None` leaves them as they are, for a method that stores codes in their place.
     pub weights: Option<u8>,
     /// Bits of the activations that it reads, 1 to 8.
     pub activations: u8,
@@ -27,6 +29,11 @@ pub struct Placement {
     pub layers: BTreeMap<String, LayerBits>,
     /// Bits of what is added, multiplied, joined or averaged, and of the image.
     pub wide: u8,
+    /// How weights of 2 bits and more are quantized.
+    pub weight_quantizer: WeightQuantizer,
+    /// What turns pixels into low-bit codes for the convolutions that read them, whose weights are spread over its columns; `None` keeps
+    /// the normalized pixels, in codes of the wide bits.
+    pub input: Option<Input>,
 }
 
 impl Placement {
@@ -283,11 +290,21 @@ impl<'a> Placing<'a> {
             }
             Op::Normalize { mean, std } => {
                 let image = self.float[node.inputs[0]];
-                codes = Some(self.table(&node.name, image, mean, std));
+                codes = Some(match self.placement.input {
+                    None => self.table(&node.name, image, mean, std),
+                    Some(input) => self.columns(&node.name, image, input, mean.len()),
+                });
             }
             op if is_layer(op) => {
                 let bits = self.placement.of(&node.name);
-                let x = self.codes_of(node.inputs[0], bits.activations);
+                let pixels = &self.graph.nodes[node.inputs[0]].op;
+                let x = match (pixels, self.placement.input) {
+                    (Op::Normalize { std, .. }, Some(_)) => {
+                        self.spread(node, std)?;
+                        self.wide_codes_of(node.inputs[0])
+                    }
+                    _ => self.codes_of(node.inputs[0], bits.activations),
+                };
                 let weight = match bits.weights {
                     Some(bits) => self.weights(id, node, bits)?,
                     None => self.float[node.inputs[1]],
@@ -346,35 +363,81 @@ impl<'a> Placing<'a> {
         self.made.push(name, Op::PixelTable, &[image, table])
     }
 
-    /// The quantized weights of a layer.
-    fn weights(&mut self, id: NodeId, node: &Node, bits: u8) -> Result<NodeId, String> {
-        let (name, param) = self
+    /// Pixels as the columns of a table of unsigned low-bit codes.
+    fn columns(&mut self, name: &str, image: NodeId, input: Input, colours: usize) -> NodeId {
+        let (table, step, bits) = match input {
+            Input::Encoder(encoder) => (encoder_columns(encoder), 1.0, encoder.bits()),
+            Input::Table(table) => {
+                let (param, step) = learned_columns(table, colours, TABLE_MAX, 0);
+                (param, step, table.bits)
+            }
+        };
+        let table = self.made.param(format!("{name}.table"), table);
+        // A learned table's step stays, as those of built-in networks do: its gradient is the sum over all pixels.
+        let step = Param::new([1], Role::Constant, vec![step]);
+        let step = self.made.param(format!("{name}.table.scale"), step);
+        let quantizer = format!("{name}.table.quantize");
+        let table = self.made.lsq(&quantizer, table, step, bits, false);
+        self.made.push(name, Op::PixelTable, &[image, table])
+    }
+
+    /// Spreads the weights of convolution `node`, which reads pixels that were divided by `std`, over the columns in their place.
+    fn spread(&mut self, node: &Node, std: &[f32]) -> Result<(), String> {
+        let plain = matches!(node.op, Op::Conv2d { groups: 1, .. });
+        let (name, theirs) = self
             .graph
             .param_of(node.inputs[1])
-            .ok_or("its weights are made by other nodes; only parameters can be quantized")?;
-        if bits < 2 {
-            return Err("weights need 2 bits or more".into());
+            .filter(|_| plain)
+            .ok_or("reads the pixels; behind a pixel table that has to be a convolution without groups, of weights of its own")?;
+        let [outputs, colours, kh, kw] = theirs.shape[..] else {
+            return Err(format!("has weights of shape {:?}", theirs.shape));
+        };
+        let mut weights = theirs.to_vec();
+        for (i, kernel) in weights.chunks_mut(kh * kw).enumerate() {
+            kernel.iter_mut().for_each(|w| *w /= std[i % colours]);
         }
-        let one = self.graph.outputs.contains(&id);
-        let rows = if one { 1 } else { param.shape[0] };
-        let largest = f32::from(CodeType::signed(bits).max_code() / 2);
-        let weights = param.to_vec();
-        let steps = weights.chunks((weights.len() / rows).max(1)).map(|row| {
-            let max = row.iter().fold(0f32, |max, w| max.max(w.abs()));
-            if max > 0.0 { max / largest } else { 1.0 }
-        });
-        let steps = Param::new([rows], Role::Scale, steps.collect());
-        let layer = &node.name;
-        debug_assert!(self.made.params.contains_key(name));
-        let steps = self.made.param(format!("{layer}.weight.scale"), steps);
+        let table = self.made.nodes[self.float[node.inputs[0]]].inputs[1];
+        let (_, table) = self.made.source_param(table).ok_or("has no pixel table")?;
+        let depth = table.shape[2];
+        let spread = spread_colours(&theirs.shape, &weights, table)
+            .ok_or("has weights that do not fit the pixel table")?;
+        let shape = [outputs, colours * depth, kh, kw];
+        let role = theirs.role;
+        let name = name.to_owned();
+        self.made
+            .params
+            .insert(name, Param::new(shape, role, spread));
+        Ok(())
+    }
+
+    /// The quantized weights of a layer.
+    fn weights(&mut self, id: NodeId, node: &Node, bits: u8) -> Result<NodeId, String> {
         let weight = self.float[node.inputs[1]];
-        Ok(self.made.lsq(
-            &format!("{layer}.weight.quantize"),
-            weight,
-            steps,
-            bits,
-            true,
-        ))
+        let (_, param) = self
+            .made
+            .param_of(weight)
+            .ok_or("its weights are made by other nodes; only parameters can be quantized")?;
+        let one = self.graph.outputs.contains(&id);
+        let name = format!("{}.weight.quantize", node.name);
+        if bits == 1 {
+            let op = Op::Quantize(Quantizer::BinaryMean { per_channel: !one });
+            return Ok(self.made.push(name, op, &[weight]));
+        }
+        let quantizer = self.placement.weight_quantizer.quantizer(bits);
+        let mut inputs = vec![weight];
+        if let Some(role) = quantizer.parameter() {
+            let rows = if one { 1 } else { param.shape[0] };
+            let largest = quantizer.code_type().max_level() as f32;
+            let weights = param.to_vec();
+            let steps = weights.chunks((weights.len() / rows).max(1)).map(|row| {
+                let max = row.iter().fold(0f32, |max, w| max.max(w.abs()));
+                if max > 0.0 { max / largest } else { 1.0 }
+            });
+            let steps = Param::new([rows], role, steps.collect());
+            let scale = format!("{}.weight.scale", node.name);
+            inputs.push(self.made.param(scale, steps));
+        }
+        Ok(self.made.push(name, Op::Quantize(quantizer), &inputs))
     }
 
     /// Codes of tensor `id` in at most `bits` bits, for a layer.
@@ -469,6 +532,35 @@ mod tests {
             },
             layers: BTreeMap::new(),
             wide: 8,
+            weight_quantizer: WeightQuantizer::Lsq,
+            input: None,
+        }
+    }
+
+    #[test]
+    fn a_pixel_table_takes_the_place_of_the_colours() {
+        let config = NetworkConfig {
+            bits: None,
+            first: FirstLayer::Float,
+            last: LastLayer::Float,
+            ..NetworkConfig::default()
+        };
+        let graph = networks::build("resnet20", &config).expect("network");
+        for (input, columns) in [
+            (Input::Table(networks::TableConfig::default()), 30),
+            (Input::Encoder(crate::Encoder::Naive { bits: 2 }), 3),
+            (Input::Encoder(crate::Encoder::BitPlanes), 24),
+        ] {
+            for weights in [1, 2] {
+                let placement = Placement {
+                    input: Some(input),
+                    ..placement(weights, 2)
+                };
+                let placed = graph.place_quantizers(&placement).expect("placed");
+                assert_eq!(placed.params["stem.weight"].shape, [16, columns, 3, 3]);
+                assert!(placed.is_fully_quantized());
+                fuse(&calibrated(placed)).expect("integer form");
+            }
         }
     }
 

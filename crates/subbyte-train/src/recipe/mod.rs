@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use subbyte_graph::networks;
 
 pub use choices::{
-    ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Schedule,
+    ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Preprocess,
+    Schedule,
 };
 pub use keys::{KEYS, Key};
 pub use subbyte_graph::{
@@ -21,7 +22,7 @@ pub use subbyte_graph::{
     networks::{BinaryScale, WeightQuantizer},
 };
 
-use crate::TrainError;
+use crate::{TrainError, imported::IMPORTED};
 
 /// Name of the data set that is compiled in.
 pub(crate) const BUILT_IN: &str = "builtin";
@@ -33,7 +34,7 @@ pub(crate) const ROWS: &str = "rows";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Recipe {
-    /// A built-in network, such as `resnet20`.
+    /// A built-in network, such as `resnet20`, or `imported` for the one in [`Recipe::from`].
     pub network: String,
     /// Bits of weights and activations in every layer between the first and the last, or `float`.
     pub bits: Bits,
@@ -53,14 +54,17 @@ pub struct Recipe {
     /// Quantizer of activations.
     pub activation_quantizer: ActivationQuantizer,
     /// A network whose parameters are the initial ones wherever name and shape agree: a `.sbg`, or a safetensors or PyTorch file under
-    /// the names of known repositories.
+    /// the names of known repositories. For the network `imported`, a float network in ONNX or `.sbg`, which is taken as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// Whether the scales of quantizers are taken from it too.
     pub from_scales: FromScales,
+    /// How pixels become the input of an ONNX network; guessed by the file unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preprocess: Option<Preprocess>,
     /// Mean and deviation of pixels for a float first layer.
     pub normalize: Normalize,
-    /// A trained `.sbg` for the same images and classes, whose logits the network learns from beside the labels.
+    /// A trained float network, `.sbg` or ONNX, for the same images and classes, whose logits the network learns from beside the labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher: Option<PathBuf>,
     /// Share of the teacher in the loss, the rest being that of the labels.
@@ -180,6 +184,7 @@ impl Default for Recipe {
             activation_quantizer: ActivationQuantizer::Lsq,
             from: None,
             from_scales: FromScales::Keep,
+            preprocess: None,
             normalize: Normalize::Data,
             teacher: None,
             teacher_weight: 0.5,
@@ -234,6 +239,33 @@ impl Default for TableRecipe {
 }
 
 impl Recipe {
+    /// What suits a trained network that is to be quantized and trained on, [`Recipe::from`] and the data apart.
+    pub fn fine_tuning() -> Self {
+        Self {
+            network: IMPORTED.into(),
+            epochs: 20,
+            learning_rate: 0.02,
+            warm_up_epochs: 1.0,
+            augment: AugmentRecipe {
+                pad: 0,
+                flip: true,
+                ..AugmentRecipe::default()
+            },
+            data: DataRecipe {
+                validation: 0.0,
+                ..DataRecipe::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Lets the recipe train the float network in the file at `path`, which teaches too unless there is another teacher.
+    pub fn import(&mut self, path: PathBuf) {
+        self.network = IMPORTED.into();
+        self.teacher.get_or_insert_with(|| path.clone());
+        self.from = Some(path);
+    }
+
     /// Reads and validates a recipe file. Relative paths in it are taken from the file's folder.
     ///
     /// # Errors
@@ -320,6 +352,11 @@ impl Recipe {
             format!("`{key}`: {}; it must be {}", e.message(), known.expected)
         })?;
         Ok(())
+    }
+
+    /// The file of the network that is imported, where it is no built-in one.
+    pub(crate) fn imported_from(&self) -> Option<&Path> {
+        self.from.as_deref().filter(|_| self.network == IMPORTED)
     }
 
     /// The recipe as a file, every key written out.

@@ -23,6 +23,7 @@ fn every_key_of_a_written_recipe_is_described_once_and_the_other_way_round() {
     let recipe = Recipe {
         from: Some("float.sbg".into()),
         teacher: Some("float.sbg".into()),
+        preprocess: Some(Preprocess::Torch),
         input: Some(Input::Table),
         data: DataRecipe {
             size: Some(224),

@@ -1,7 +1,10 @@
+use std::path::PathBuf;
+
 use super::{
-    ActivationQuantizer, Bits, End, Input, OptimizerKind, Recipe, Schedule, WeightQuantizer,
+    ActivationQuantizer, Bits, End, FromScales, Input, OptimizerKind, Recipe, Schedule,
+    WeightQuantizer,
 };
-use crate::TrainError;
+use crate::{TrainError, imported::IMPORTED};
 use subbyte_graph::TABLE_ROWS;
 
 impl Recipe {
@@ -14,6 +17,7 @@ impl Recipe {
         self.check_bits(&mut problems);
         self.check_table(&mut problems);
         self.check_training(&mut problems);
+        self.check_imported(&mut problems);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -192,6 +196,48 @@ impl Recipe {
             self.table.learning_rate_factor.is_finite() && self.table.learning_rate_factor >= 0.0,
             "`table.learning-rate-factor` must be at least 0",
         );
+    }
+
+    fn check_imported(&self, problems: &mut Vec<String>) {
+        let onnx = |path: &Option<PathBuf>| {
+            let path = path.as_deref();
+            path.is_some_and(|path| path.extension().is_some_and(|e| e == "onnx"))
+        };
+        if self.preprocess.is_some() && !onnx(&self.from) && !onnx(&self.teacher) {
+            problems.push(
+                "`preprocess` is set, but neither `from` nor `teacher` is an ONNX file".into(),
+            );
+        }
+        if self.network != IMPORTED {
+            if onnx(&self.from) {
+                problems.push(format!(
+                    "`from` is an ONNX file; set `network = \"{IMPORTED}\"` to train the network that it holds"
+                ));
+            }
+            return;
+        }
+        if self.from.is_none() {
+            problems.push(format!("`network` is {IMPORTED}, but `from` names no file"));
+        }
+        if self.from_scales != FromScales::Keep {
+            problems
+                .push("`from-scales` is set, but an imported float network has no scales".into());
+        }
+        if self.bits == Bits::Float {
+            return;
+        }
+        for (key, end) in [("first", self.first), ("last", self.last)] {
+            if end == End::Float {
+                problems.push(format!(
+                    "`{key}` is float, but an imported network is quantized in every layer; use body or eight-bit"
+                ));
+            }
+        }
+        if self.activation_quantizer != ActivationQuantizer::Lsq
+            || self.weight_quantizer == WeightQuantizer::Dorefa
+        {
+            problems.push("an imported network has learned steps: `activation-quantizer` must be lsq, `weight-quantizer` lsq or lsq-mid-rise".into());
+        }
     }
 
     /// What turns pixels into codes where the first layer is like the body.

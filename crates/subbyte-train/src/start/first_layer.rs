@@ -1,15 +1,11 @@
 //! The first convolution of a network that reads colours, for one that reads the columns of a pixel table.
 
-use subbyte_graph::{Graph, Node, Op, Param};
-
-/// Part of the columns' mean square that keeps weights of columns which hardly differ from each other small.
-const RIDGE: f64 = 1e-2;
+use subbyte_graph::{Graph, Node, Op, spread_colours};
 
 /// The first convolution of `graph` behind a pixel table, `[O][colours * D][kh][kw]`: its weight's name, and weights that make of the
 /// table's columns what `colours(name)`, of shape `[O][colours][kh][kw]`, make of the pixels. `None` where there is no such pair.
 ///
-/// A pixel value is nearly a weighted sum of the columns; these factors, found by least squares over all 256 values, times the weight of a
-/// colour are the weights of its columns. Batch norm takes away the constant that is left, and the common factor of the pixels' normalization.
+/// Batch norm takes away the constant that is left, and the common factor of the pixels' normalization.
 pub(super) fn weights<'a>(
     graph: &Graph,
     colours: impl FnOnce(&str) -> Option<(&'a [usize], &'a [f32])>,
@@ -22,85 +18,13 @@ pub(super) fn weights<'a>(
     let (name, own) = graph.source_param(conv.inputs[1])?;
     let (_, table) = graph.source_param(graph.nodes[conv.inputs[0]].inputs[1])?;
     let (shape, weight) = colours(name)?;
-    let (&[outputs, channels, kh, kw], &[theirs, colours, their_kh, their_kw]) =
-        (&own.shape[..], shape)
-    else {
-        return None;
-    };
-    let &[tables, _, depth] = &table.shape[..] else {
-        return None;
-    };
-    if [outputs, channels, kh, kw] != [theirs, colours * depth, their_kh, their_kw] || depth == 1 {
+    // A table of one column leaves the shape as it was.
+    if table.shape.last() == Some(&1) {
         return None;
     }
-    let factors: Vec<Vec<f64>> = (0..tables).map(|t| brightness(table, t)).collect();
-    let taps = kh * kw;
-    let mut result = Vec::with_capacity(own.len());
-    for (i, kernel) in weight.chunks_exact(taps).enumerate() {
-        let colour = i % colours;
-        for factor in &factors[colour % tables] {
-            result.extend(kernel.iter().map(|&w| (f64::from(w) * factor) as f32));
-        }
-    }
-    Some((name.to_owned(), result))
-}
-
-/// Factors of the columns of table `t` whose sum is nearest to the pixel's brightness, but for a constant.
-fn brightness(table: &Param, t: usize) -> Vec<f64> {
-    let (rows, depth) = (table.shape[1], table.shape[2]);
-    let values = table.to_vec();
-    let values = &values[t * rows * depth..][..rows * depth];
-    let mean = |d: usize| {
-        values
-            .iter()
-            .skip(d)
-            .step_by(depth)
-            .map(|&v| f64::from(v))
-            .sum::<f64>()
-            / rows as f64
-    };
-    let means: Vec<f64> = (0..depth).map(mean).collect();
-    // Normal equations of the centred columns, the right-hand side in the last place of each row.
-    let mut equations = vec![vec![0.0; depth + 1]; depth];
-    for (row, values) in values.chunks_exact(depth).enumerate() {
-        let centred: Vec<f64> = values
-            .iter()
-            .zip(&means)
-            .map(|(&v, m)| f64::from(v) - m)
-            .collect();
-        let wanted = (row as f64 + 0.5) / rows as f64 - 0.5;
-        for (equation, x) in equations.iter_mut().zip(&centred) {
-            for (sum, y) in equation.iter_mut().zip(centred.iter().chain([&wanted])) {
-                *sum += x * y;
-            }
-        }
-    }
-    let diagonal = (0..depth).map(|d| equations[d][d]).sum::<f64>() / depth as f64;
-    for (d, equation) in equations.iter_mut().enumerate() {
-        equation[d] += RIDGE * diagonal + f64::MIN_POSITIVE;
-    }
-    solve(equations)
-}
-
-/// Solves symmetric positive equations, which need no pivoting.
-fn solve(mut equations: Vec<Vec<f64>>) -> Vec<f64> {
-    let n = equations.len();
-    for i in 0..n {
-        let (done, below) = equations.split_at_mut(i + 1);
-        let pivot = &done[i];
-        for equation in below {
-            let factor = equation[i] / pivot[i];
-            for (a, b) in equation[i..].iter_mut().zip(&pivot[i..]) {
-                *a -= factor * b;
-            }
-        }
-    }
-    let mut result = vec![0.0; n];
-    for i in (0..n).rev() {
-        let known: f64 = (i + 1..n).map(|j| equations[i][j] * result[j]).sum();
-        result[i] = (equations[i][n] - known) / equations[i][i];
-    }
-    result
+    let spread = spread_colours(shape, weight, table)?;
+    let fits = shape[0] == own.shape[0] && shape[2..] == own.shape[2..];
+    (fits && spread.len() == own.len()).then(|| (name.to_owned(), spread))
 }
 
 #[cfg(test)]
