@@ -222,12 +222,14 @@ fn store(placed: &mut Graph, layer: &Layer, formats: &Formats, levels: &[f32], s
     set(placed, id, Storage::Codes(runs));
 }
 
-/// Replaces the numbers of the parameter that node `id` reads; they stay as they are then.
+/// Replaces the numbers of the parameter that node `id` reads; codes stay as they are then.
 fn set(graph: &mut Graph, id: usize, storage: Storage) {
     let Op::Param { name } = &graph.nodes[id].op else {
         unreachable!("a parameter's node")
     };
     let param = graph.params.get_mut(name).expect("validated");
-    param.role = Role::Constant;
+    if let Storage::Codes(_) = storage {
+        param.role = Role::Constant;
+    }
     param.storage = storage;
 }

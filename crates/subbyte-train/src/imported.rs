@@ -44,6 +44,9 @@ impl Recipe {
     /// pixels. Its norms are taken off and put back, behind every layer but the one that makes logits, so that they are where training
     /// needs them whatever the exporter did. Channels are measured on `data`.
     ///
+    /// A network that has quantizers already stays as it is, so that codes which post-training methods have chosen are kept, and what can
+    /// still be trained beside them is.
+    ///
     /// # Errors
     /// If the network cannot be read, is for other images or classes, or cannot be given quantizers.
     pub(crate) fn imported(&self, path: &Path, data: &Dataset) -> Result<Graph, TrainError> {
@@ -55,11 +58,14 @@ impl Recipe {
         if let Some(problem) = misfit(&graph, data.geometry(), data.classes().len())? {
             return Err(unusable(problem));
         }
+        graph.classes = data.classes().to_vec();
+        if is_quantized(&graph) {
+            return Ok(graph);
+        }
         graph.fold_norms();
         graph.own_parameters();
         let moments = channel_moments(&graph, data)?;
         graph.insert_norms(&moments);
-        graph.classes = data.classes().to_vec();
         let Some(placement) = self.placement(&graph) else {
             return Ok(graph);
         };
@@ -107,6 +113,11 @@ impl Recipe {
             },
         })
     }
+}
+
+fn is_quantized(graph: &Graph) -> bool {
+    let quantizer = |node: &subbyte_graph::Node| matches!(node.op, Op::Quantize(_));
+    graph.nodes.iter().any(quantizer)
 }
 
 fn is_layer(op: &Op) -> bool {

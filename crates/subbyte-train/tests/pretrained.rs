@@ -259,6 +259,18 @@ fn an_imported_network_is_quantized_from_the_pixels_to_the_logits() {
 }
 
 #[test]
+fn an_imported_network_that_is_quantized_stays_as_it_is() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("float.sbg");
+    float_network(&file);
+    let quantized = import(&file, &["network=imported", "bits=w3a3"]).unwrap();
+    let file = temporary.path().join("quantized.sbg");
+    sbg::save(&file, &quantized, &Default::default()).unwrap();
+    let again = import(&file, &["network=imported", "bits=w2a2"]).unwrap();
+    assert!(again.params == quantized.params && again.nodes == quantized.nodes);
+}
+
+#[test]
 fn what_cannot_be_imported_is_named() {
     let temporary = tempfile::tempdir().unwrap();
     let file = temporary.path().join("float.sbg");

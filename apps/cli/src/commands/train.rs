@@ -84,7 +84,6 @@ fn recipe(args: &Train) -> Result<Recipe> {
         None => Recipe::fine_tuning(),
     };
     if let Some(path) = &args.from {
-        recipe.import(path.clone());
         recipe.preprocess = args.preprocess.map(Into::into);
         let Network::Graph(graph, _) = files::load_with(path, args.preprocess.map(Into::into))?
         else {
@@ -93,6 +92,12 @@ fn recipe(args: &Train) -> Result<Recipe> {
                 path.display()
             );
         };
+        // A network that is quantized already has less to teach than the one that it was made of.
+        let teacher = recipe.teacher.clone();
+        recipe.import(path.clone());
+        if graph.is_fully_quantized() {
+            recipe.teacher = teacher;
+        }
         let geometry = files::geometry(&graph);
         let resize = files::resize_for(path, None, geometry);
         if let (Some(resize), None, true) =

@@ -2,6 +2,7 @@
 
 mod builder;
 mod config;
+mod convnet;
 mod input;
 mod lenet5;
 mod quantize;
@@ -35,6 +36,7 @@ pub struct Network {
 pub const NETWORKS: &[Network] = &[
     Network { name: "small",         summary: "five convolutions with one residual block, for 28x28 images",      layers: small::layers },
     Network { name: "lenet5",        summary: "LeNet-5 with batch norm and ReLU",                                 layers: lenet5::layers },
+    Network { name: "convnet",       summary: "three 5x5 convolutions and two linear layers for images of about 32x32", layers: convnet::layers },
     Network { name: "resnet20",      summary: "CIFAR ResNet of 3 stages of 3 blocks, parameter-free shortcuts",   layers: resnet_cifar::layers::<3> },
     Network { name: "resnet32",      summary: "CIFAR ResNet of 3 stages of 5 blocks, parameter-free shortcuts",   layers: resnet_cifar::layers::<5> },
     Network { name: "resnet56",      summary: "CIFAR ResNet of 3 stages of 9 blocks, parameter-free shortcuts",   layers: resnet_cifar::layers::<9> },
