@@ -141,7 +141,6 @@ fn every_first_and_last_layer_agrees() {
 #[test]
 fn every_quantizer_agrees_at_every_pair_of_bits() {
     for (weight_quantizer, activation_quantizer) in [
-        (WeightQuantizer::LsqMidRise, ActivationQuantizer::Lsq),
         (WeightQuantizer::Dorefa, ActivationQuantizer::Dorefa),
         (WeightQuantizer::Lsq, ActivationQuantizer::Pact),
     ] {

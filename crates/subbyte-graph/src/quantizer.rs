@@ -25,13 +25,6 @@ pub enum Quantizer {
         /// The code that stands for 0.
         zero: u8,
     },
-    /// Learned step size of weights whose levels are odd, `-n, 2 - n, …, n`, so that none is 0 and both signs have as many: of few bits
-    /// this represents normally distributed weights better than [`Quantizer::Lsq`] does. Inputs `[w, scale]`, the scale being half the
-    /// step; one for the tensor or one for each output channel.
-    LsqMidRise {
-        /// Bits of the codes.
-        bits: u8,
-    },
     /// Linear mid-tread half (methods.md 2.1), unsigned. Inputs `[x]`.
     MidTreadHalf {
         /// Bits of the codes.
@@ -76,36 +69,18 @@ impl Quantizer {
                 offset: -i16::from(zero),
             },
             Quantizer::BinaryMean { .. } => CodeType::bipolar(1),
-            Quantizer::DorefaWeight { bits } | Quantizer::LsqMidRise { bits } => {
-                CodeType::bipolar(bits)
-            }
+            Quantizer::DorefaWeight { bits } => CodeType::bipolar(bits),
         }
     }
 
     /// Role of the parameter that is the second input; `None` without one.
     pub fn parameter(self) -> Option<Role> {
         match self {
-            Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::LsqMidRise { .. } => {
-                Some(Role::Scale)
-            }
+            Quantizer::Lsq { .. } | Quantizer::Affine { .. } => Some(Role::Scale),
             Quantizer::Pact { .. } => Some(Role::Clip),
             Quantizer::MidTreadHalf { .. }
             | Quantizer::BinaryMean { .. }
             | Quantizer::DorefaWeight { .. } => None,
-        }
-    }
-
-    /// The second input's first value for numbers of this mean magnitude, before it is learned: the customary step
-    /// `2 mean / sqrt(Qp)` (methods.md 2.3); for odd levels what comes near the least squared error of normal weights.
-    pub fn first_parameter(self, mean: f64) -> f32 {
-        let code = self.code_type();
-        let largest = f64::from(code.max_level());
-        match self {
-            // Max (1960): the outermost level of 2, 3, 4 bits is 1.87, 2.57, 3.15 times the mean magnitude.
-            Quantizer::LsqMidRise { bits } => {
-                (mean * (1.1 + 0.75 * f64::from(bits - 1)) / largest) as f32
-            }
-            _ => self.parameter_for((2.0 * mean / largest.sqrt()) as f32),
         }
     }
 
@@ -121,9 +96,7 @@ impl Quantizer {
     pub fn is_for_weights(self) -> bool {
         matches!(
             self,
-            Quantizer::BinaryMean { .. }
-                | Quantizer::DorefaWeight { .. }
-                | Quantizer::LsqMidRise { .. }
+            Quantizer::BinaryMean { .. } | Quantizer::DorefaWeight { .. }
         )
     }
 
@@ -134,10 +107,6 @@ impl Quantizer {
         match self {
             Quantizer::Lsq { .. } | Quantizer::Affine { .. } => Grid::Nearest {
                 code,
-                scale: parameter,
-            },
-            Quantizer::LsqMidRise { bits } => Grid::MidRise {
-                bits,
                 scale: parameter,
             },
             Quantizer::MidTreadHalf { bits, max } => Grid::MidTreadHalf { bits, max },

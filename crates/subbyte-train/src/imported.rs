@@ -1,16 +1,16 @@
 //! Networks that were trained elsewhere, as training takes them up.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use burn::tensor::Device;
 use subbyte_data::{Dataset, Geometry};
-use subbyte_exec::{Mode, Network};
-use subbyte_graph::{
-    ChannelMoments, Graph, LayerBits, NodeId, Op, Placement, Role, Storage, networks::FirstLayer,
-    sbg,
-};
+use subbyte_exec::{Images, Mode, Network};
+use subbyte_graph::networks::{self, FirstLayer};
+use subbyte_graph::{ChannelMoments, Graph, LayerBits, NodeId, Op, Placement, sbg};
 use subbyte_onnx::ReadOptions;
+use subbyte_quantize::{Clip, QuantizeError, Rounding, Uniform};
 
 use crate::{
     TrainError,
@@ -21,6 +21,8 @@ use crate::{
 /// Value of [`Recipe::network`] that stands for the network in [`Recipe::from`].
 pub(crate) const IMPORTED: &str = "imported";
 
+/// Most images that ranges, codes and channels are found on; of image files only a sample is there.
+const IMAGES: usize = 512;
 /// Images of a batch when channels are measured.
 const BATCH: usize = 32;
 
@@ -41,8 +43,9 @@ pub(crate) fn read(path: &Path, preprocess: Option<Preprocess>) -> Result<Graph,
 
 impl Recipe {
     /// The network of the file at `path` with this recipe's quantizers in every layer and its pixel table in the place of normalized
-    /// pixels. Its norms are taken off and put back, behind every layer but the one that makes logits, so that they are where training
-    /// needs them whatever the exporter did. Channels are measured on `data`.
+    /// pixels. It starts where post-training quantization ends: ranges and codes are found on `data`. Its norms are taken off before and put
+    /// back behind every layer but the one that makes logits, with the moments of what these layers then make, so that they are where
+    /// training needs them whatever the exporter did.
     ///
     /// A network that has quantizers already stays as it is, so that codes which post-training methods have chosen are kept, and what can
     /// still be trained beside them is.
@@ -64,26 +67,54 @@ impl Recipe {
         }
         graph.fold_norms();
         graph.own_parameters();
-        let moments = channel_moments(&graph, data)?;
-        graph.insert_norms(&moments);
-        let Some(placement) = self.placement(&graph) else {
+        let Bits::Low(bits) = self.bits else {
+            graph.insert_norms(&channel_moments(&graph, data)?);
             return Ok(graph);
         };
-        let mut placed = graph.place_quantizers(&placement).map_err(|problems| {
-            unusable(format!("it cannot be quantized in every layer: {problems}"))
-        })?;
-        // Steps of 0 are measured on the first batch, like those of built-in networks.
-        for param in placed.params.values_mut().filter(|p| p.role == Role::Scale) {
-            param.storage = Storage::F32(vec![0.0; param.len()]);
+        let impossible =
+            |problem: String| unusable(format!("it cannot be quantized in every layer: {problem}"));
+        if let FirstLayer::Body(input) = self.first_layer() {
+            graph.read_table(input).map_err(impossible)?;
         }
+        let placement = self.placement(&graph, bits);
+        let mut placed = match bits.weights {
+            // Mean magnitudes are all that weights of 1 bit keep; training makes the rest.
+            1 => graph
+                .place_quantizers(&placement)
+                .map_err(|problems| impossible(problems.to_string()))?,
+            _ => self
+                .rounded(&graph, placement, data)
+                .map_err(|e| impossible(e.to_string()))?,
+        };
+        let moments = match bits.weights {
+            1 => channel_moments(&graph, data)?,
+            _ => channel_moments(&placed, data)?,
+        };
+        placed.insert_norms(&moments);
         Ok(placed)
     }
 
-    /// Which quantizers the float network `graph` gets; `None` where it stays one.
-    fn placement(&self, graph: &Graph) -> Option<Placement> {
-        let Bits::Low(body) = self.bits else {
-            return None;
+    /// The float network `graph` with codes by closed-form rounding, as weights that can be trained.
+    fn rounded(
+        &self,
+        graph: &Graph,
+        placement: Placement,
+        data: &Dataset,
+    ) -> Result<Graph, QuantizeError> {
+        let method = Uniform {
+            placement,
+            clip: Clip::Mse,
+            rounding: Rounding::ClosedForm,
         };
+        let calibration: Vec<Images> = batches(data).collect();
+        let mut placed =
+            subbyte_quantize::uniform(graph, &calibration, &method, |_| ControlFlow::Continue(()))?;
+        placed.learn_codes(graph);
+        Ok(placed)
+    }
+
+    /// Which quantizers the float network `graph` gets.
+    fn placement(&self, graph: &Graph, body: networks::Bits) -> Placement {
         let bits = |weights, activations| LayerBits {
             weights: Some(weights),
             activations,
@@ -102,17 +133,22 @@ impl Recipe {
                 layers.insert(node.name.clone(), bits(8, 8));
             }
         }
-        Some(Placement {
+        Placement {
             body: bits(body.weights, body.activations),
             layers,
             wide: self.residual_bits,
-            weight_quantizer: self.weight_quantizer,
-            input: match self.first_layer() {
-                FirstLayer::Body(input) => Some(input),
-                FirstLayer::EightBit | FirstLayer::Float => None,
-            },
-        })
+        }
     }
+}
+
+/// The images that everything is measured on.
+fn batches(data: &Dataset) -> impl Iterator<Item = Images> {
+    let chosen: Vec<&[u8]> = data.spread(IMAGES).collect();
+    let batches: Vec<Images> = chosen
+        .chunks(BATCH)
+        .map(|batch| images(batch.concat(), data.geometry()))
+        .collect();
+    batches.into_iter()
 }
 
 fn is_quantized(graph: &Graph) -> bool {
@@ -125,7 +161,7 @@ fn is_layer(op: &Op) -> bool {
 }
 
 fn reads_pixels(graph: &Graph, input: NodeId) -> bool {
-    matches!(graph.nodes[input].op, Op::Normalize { .. })
+    matches!(graph.nodes[input].op, Op::Normalize { .. } | Op::PixelTable)
 }
 
 fn is_logits(graph: &Graph, id: NodeId) -> bool {
@@ -141,8 +177,7 @@ fn channel_moments(
     type Sums = (Vec<f64>, Vec<f64>, usize);
     let network = Network::new(graph, &Device::flex())?;
     let mut sums: BTreeMap<NodeId, Sums> = BTreeMap::new();
-    for pixels in data.images().chunks(BATCH * data.geometry().bytes()) {
-        let batch = images(pixels.to_vec(), data.geometry());
+    for batch in batches(data) {
         network.observe(&batch, Mode::Evaluate, |id, tensor| {
             if !is_layer(&graph.nodes[id].op) || is_logits(graph, id) {
                 return;

@@ -244,11 +244,7 @@ fn an_imported_network_is_quantized_from_the_pixels_to_the_logits() {
     for settings in [
         &["bits=w2a2"][..],
         &["bits=w1a2", "input=thermometer"],
-        &[
-            "bits=w2a2",
-            "weight-quantizer=lsq-mid-rise",
-            "table.depth=4",
-        ],
+        &["bits=w2a2", "table.depth=4"],
         &["bits=w4a4", "first=eight-bit", "last=eight-bit"],
     ] {
         let settings = [&["network=imported"], settings].concat();

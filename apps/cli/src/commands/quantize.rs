@@ -212,8 +212,6 @@ fn placement(args: &Quantize, graph: &Graph) -> Placement {
         body: bits(args.bits.weights, args.bits.activations),
         layers: ends.map(|name| (name, bits(8, 8))).collect(),
         wide: 8,
-        weight_quantizer: Default::default(),
-        input: None,
     }
 }
 

@@ -371,18 +371,11 @@ fn quantized<const D: usize>(
             ops::lsq(x, scale, quantizer.code_type())
         }
         (Quantizer::Pact { .. }, Some(clip)) => ops::pact(x, clip, quantizer.code_type()),
-        (
-            Quantizer::Lsq { .. }
-            | Quantizer::LsqMidRise { .. }
-            | Quantizer::Affine { .. }
-            | Quantizer::Pact { .. },
-            None,
-        ) => {
+        (Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. }, None) => {
             unreachable!("validated parameter")
         }
         (Quantizer::MidTreadHalf { bits, max }, _) => ops::mid_tread_half(x, bits, max),
         (Quantizer::BinaryMean { per_channel }, _) => ops::binary_mean(x, per_channel),
-        (Quantizer::LsqMidRise { bits }, Some(scale)) => ops::lsq_mid_rise(x, scale, bits),
         (Quantizer::DorefaWeight { bits }, _) => ops::dorefa_weight(x, bits),
     }
 }

@@ -12,7 +12,7 @@ use crate::{ExecError, Images};
 
 impl Network {
     /// Sets every step that is still 0 from the values that reach its quantizers in one training pass over `images`:
-    /// [`Quantizer::first_parameter`], and every clip value that is 0 to the largest value that has with such steps. Values below an unsigned quantizer's range count as 0, like behind a ReLU. A
+    /// `2 * mean |v| / sqrt(Qp)` (methods.md 2.3), and every clip value that is 0 to the largest value that has with such steps. Values below an unsigned quantizer's range count as 0, like behind a ReLU. A
     /// step with several quantizers becomes the largest that one of them asks for; each quantizer works with what is known when
     /// the pass reaches it, so that later ones see quantized inputs.
     ///
@@ -58,6 +58,7 @@ impl Network {
 fn wanted(run: &Run, step: &Step, quantizer: Quantizer, steps: usize) -> Vec<f32> {
     let code = quantizer.code_type();
     let unsigned = code.min_level() == 0;
+    let largest = f64::from(code.max_level());
     let rows = run.rows_of(step.inputs[0], steps).into_data();
     let values: Vec<f32> = rows.iter::<f32>().collect();
     let len = (values.len() / steps).max(1);
@@ -66,8 +67,9 @@ fn wanted(run: &Run, step: &Step, quantizer: Quantizer, steps: usize) -> Vec<f32
         .map(|row| {
             let magnitude = |v: &f32| f64::from(if unsigned { v.max(0.0) } else { v.abs() });
             let mean = row.iter().map(magnitude).sum::<f64>() / row.len() as f64;
-            // Of nothing but zeros: any step represents them.
-            quantizer.first_parameter(if mean > 0.0 { mean } else { 1.0 })
+            let step = (2.0 * mean / largest.sqrt()) as f32;
+            // Nothing but zeros: any step represents them.
+            quantizer.parameter_for(if step > 0.0 { step } else { 1.0 })
         })
         .collect()
 }

@@ -160,10 +160,9 @@ fn scales_of(
     row: usize,
 ) -> Result<Vec<f32>, String> {
     let scales = match quantizer {
-        Quantizer::Lsq { .. }
-        | Quantizer::LsqMidRise { .. }
-        | Quantizer::Affine { .. }
-        | Quantizer::Pact { .. } => parameter(graph, id)?,
+        Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. } => {
+            parameter(graph, id)?
+        }
         Quantizer::MidTreadHalf { .. } | Quantizer::DorefaWeight { .. } => vec![1.0],
         Quantizer::BinaryMean { per_channel } => {
             let run = if per_channel { row } else { data.len().max(1) };
@@ -212,9 +211,7 @@ pub(super) fn activation_grid(
 ) -> Result<Grid, String> {
     match quantizer {
         Quantizer::MidTreadHalf { .. } => Ok(quantizer.grid(1.0)),
-        Quantizer::BinaryMean { .. }
-        | Quantizer::DorefaWeight { .. }
-        | Quantizer::LsqMidRise { .. } => {
+        Quantizer::BinaryMean { .. } | Quantizer::DorefaWeight { .. } => {
             Err("its quantizer is for weights, not activations".to_owned())
         }
         Quantizer::Lsq { .. } | Quantizer::Affine { .. } | Quantizer::Pact { .. } => {

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Encoder, Quantizer, TableInit};
+use crate::{Encoder, TableInit};
 
 /// What every built-in network can be told.
 ///
@@ -175,8 +175,6 @@ pub enum WeightQuantizer {
     /// Learned step, one for the tensor ([`crate::Quantizer::Lsq`]).
     #[default]
     Lsq,
-    /// Learned step of odd levels for up to 4 bits ([`crate::Quantizer::LsqMidRise`]), [`WeightQuantizer::Lsq`] for more.
-    LsqMidRise,
     /// Hyperbolic tangents between -1 and 1 ([`crate::Quantizer::DorefaWeight`]).
     Dorefa,
 }
@@ -208,22 +206,6 @@ pub enum ActivationQuantizer {
     Dorefa,
     /// Learned clip value. A pixel table has LSQ's learned step instead: its entries follow the step, so nothing would be left to clip.
     Pact,
-}
-
-impl WeightQuantizer {
-    /// Most bits of odd levels; of more, having a zero is worth as much as being even about it.
-    const MOST_ODD: u8 = 4;
-
-    /// The quantizer of weights of so many bits, at least 2.
-    pub(crate) fn quantizer(self, bits: u8) -> Quantizer {
-        match self {
-            WeightQuantizer::Dorefa => Quantizer::DorefaWeight { bits },
-            WeightQuantizer::LsqMidRise if bits <= Self::MOST_ODD => Quantizer::LsqMidRise { bits },
-            WeightQuantizer::Lsq | WeightQuantizer::LsqMidRise => {
-                Quantizer::Lsq { bits, signed: true }
-            }
-        }
-    }
 }
 
 impl NetworkConfig {

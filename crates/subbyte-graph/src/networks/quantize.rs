@@ -3,7 +3,7 @@
 use subbyte_num::CodeType;
 
 use super::{
-    ActivationQuantizer,
+    ActivationQuantizer, WeightQuantizer,
     builder::{Builder, Tensor},
 };
 use crate::{NodeId, Op, Param, Quantizer, Role, rng::Rng};
@@ -109,15 +109,17 @@ impl Builder<'_> {
                 let op = Op::Quantize(Quantizer::BinaryMean { per_channel });
                 self.graph.push(node, op, &[weight])
             }
+            Some(bits) if self.config.weight_quantizer == WeightQuantizer::Dorefa => {
+                let op = Op::Quantize(Quantizer::DorefaWeight { bits });
+                self.graph.push(node, op, &[weight])
+            }
             Some(bits) => {
-                let quantizer = self.config.weight_quantizer.quantizer(bits);
-                let scale = quantizer.parameter().map(|role| {
-                    let first = quantizer.first_parameter(mean);
-                    self.graph
-                        .param(format!("{name}.scale"), Param::new([1], role, vec![first]))
-                });
-                let inputs: Vec<NodeId> = [weight].into_iter().chain(scale).collect();
-                self.graph.push(node, Op::Quantize(quantizer), &inputs)
+                // The customary first step, 2 mean |w| / sqrt(Qp) (methods.md 2.3).
+                let largest = f64::from(CodeType::signed(bits).max_level());
+                let step = (2.0 * mean / largest.sqrt()) as f32;
+                let scale = Param::new([1], Role::Scale, vec![step]);
+                let scale = self.graph.param(format!("{name}.scale"), scale);
+                self.graph.lsq(&node, weight, scale, bits, true)
             }
         }
     }

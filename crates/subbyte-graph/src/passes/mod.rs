@@ -1,10 +1,13 @@
 //! Structural passes: a graph in, a graph out, without data.
 
 mod edit;
+mod equalise;
 mod fold_norms;
 mod insert_norms;
+mod learn_codes;
 mod place_quantizers;
 mod prune;
+mod read_table;
 mod spread_colours;
 
 pub use insert_norms::ChannelMoments;

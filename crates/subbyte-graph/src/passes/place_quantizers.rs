@@ -7,8 +7,6 @@ use std::collections::BTreeMap;
 
 use subbyte_num::CodeType;
 
-use super::spread_colours;
-use crate::networks::{Input, TABLE_MAX, WeightQuantizer, encoder_columns, learned_columns};
 use crate::{Graph, Node, NodeId, Op, Param, Problems, Quantizer, Role, Shape};
 
 /// Bits of a convolution or linear layer.
@@ -29,11 +27,6 @@ pub struct Placement {
     pub layers: BTreeMap<String, LayerBits>,
     /// Bits of what is added, multiplied, joined or averaged, and of the image.
     pub wide: u8,
-    /// How weights of 2 bits and more are quantized.
-    pub weight_quantizer: WeightQuantizer,
-    /// What turns pixels into low-bit codes for the convolutions that read them, whose weights are spread over its columns; `None` keeps
-    /// the normalized pixels, in codes of the wide bits.
-    pub input: Option<Input>,
 }
 
 impl Placement {
@@ -44,7 +37,8 @@ impl Placement {
 }
 
 impl Graph {
-    /// A copy of a float network with quantizers in every layer: normalized pixels come from a table of codes, weights have a step
+    /// A copy of a float network with quantizers in every layer: normalized pixels come from a table of codes unless the network has a
+    /// quantized pixel table ([`Graph::read_table`]), weights have a step
     /// for each output channel (one for all in the layer that makes logits), activations one step for a tensor or for all that are
     /// added up. Steps of activations are 0, "not set"; those of weights reach their largest weight.
     ///
@@ -61,10 +55,14 @@ impl Graph {
             }
         }
         for node in &self.nodes {
-            if let Op::Quantize(_) | Op::PixelTable = node.op {
+            if let Op::Quantize(_) = node.op
+                && self
+                    .param_of(node.inputs[0])
+                    .is_none_or(|(_, p)| p.shape.len() != 3)
+            {
                 problems.add(
                     &node.name,
-                    "is quantized already; only float networks of normalized pixels can be given quantizers",
+                    "is quantized already; only float networks can be given quantizers",
                 );
             }
         }
@@ -167,6 +165,9 @@ impl<'a> Placing<'a> {
         for (id, node) in self.graph.nodes.iter().enumerate() {
             let all = node.inputs.iter().all(|&input| self.unsigned[input]);
             self.unsigned[id] = match node.op {
+                Op::PixelTable => self
+                    .table_code(id)
+                    .is_some_and(|code| code.min_level() == 0),
                 Op::Relu | Op::Relu6 | Op::HardSigmoid => true,
                 Op::Add | Op::Mul | Op::AvgPool(_) | Op::GlobalAvgPool => all,
                 ref op => moves_codes(op) && all,
@@ -208,6 +209,14 @@ impl<'a> Placing<'a> {
             {
                 self.join(id, sum);
             }
+        }
+    }
+
+    /// The codes of pixel table `id`, where they are quantized.
+    fn table_code(&self, id: NodeId) -> Option<CodeType> {
+        match self.graph.nodes[self.graph.nodes[id].inputs[1]].op {
+            Op::Quantize(quantizer) => Some(quantizer.code_type()),
+            _ => None,
         }
     }
 
@@ -290,21 +299,15 @@ impl<'a> Placing<'a> {
             }
             Op::Normalize { mean, std } => {
                 let image = self.float[node.inputs[0]];
-                codes = Some(match self.placement.input {
-                    None => self.table(&node.name, image, mean, std),
-                    Some(input) => self.columns(&node.name, image, input, mean.len()),
-                });
+                codes = Some(self.table(&node.name, image, mean, std));
+            }
+            Op::Quantize(_) | Op::PixelTable => {
+                let inputs: Vec<NodeId> = node.inputs.iter().map(|&i| self.float[i]).collect();
+                codes = Some(self.made.push(&node.name, node.op.clone(), &inputs));
             }
             op if is_layer(op) => {
                 let bits = self.placement.of(&node.name);
-                let pixels = &self.graph.nodes[node.inputs[0]].op;
-                let x = match (pixels, self.placement.input) {
-                    (Op::Normalize { std, .. }, Some(_)) => {
-                        self.spread(node, std)?;
-                        self.wide_codes_of(node.inputs[0])
-                    }
-                    _ => self.codes_of(node.inputs[0], bits.activations),
-                };
+                let x = self.codes_of(node.inputs[0], bits.activations);
                 let weight = match bits.weights {
                     Some(bits) => self.weights(id, node, bits)?,
                     None => self.float[node.inputs[1]],
@@ -363,81 +366,38 @@ impl<'a> Placing<'a> {
         self.made.push(name, Op::PixelTable, &[image, table])
     }
 
-    /// Pixels as the columns of a table of unsigned low-bit codes.
-    fn columns(&mut self, name: &str, image: NodeId, input: Input, colours: usize) -> NodeId {
-        let (table, step, bits) = match input {
-            Input::Encoder(encoder) => (encoder_columns(encoder), 1.0, encoder.bits()),
-            Input::Table(table) => {
-                let (param, step) = learned_columns(table, colours, TABLE_MAX, 0);
-                (param, step, table.bits)
-            }
-        };
-        let table = self.made.param(format!("{name}.table"), table);
-        // A learned table's step stays, as those of built-in networks do: its gradient is the sum over all pixels.
-        let step = Param::new([1], Role::Constant, vec![step]);
-        let step = self.made.param(format!("{name}.table.scale"), step);
-        let quantizer = format!("{name}.table.quantize");
-        let table = self.made.lsq(&quantizer, table, step, bits, false);
-        self.made.push(name, Op::PixelTable, &[image, table])
-    }
-
-    /// Spreads the weights of convolution `node`, which reads pixels that were divided by `std`, over the columns in their place.
-    fn spread(&mut self, node: &Node, std: &[f32]) -> Result<(), String> {
-        let plain = matches!(node.op, Op::Conv2d { groups: 1, .. });
-        let (name, theirs) = self
-            .graph
-            .param_of(node.inputs[1])
-            .filter(|_| plain)
-            .ok_or("reads the pixels; behind a pixel table that has to be a convolution without groups, of weights of its own")?;
-        let [outputs, colours, kh, kw] = theirs.shape[..] else {
-            return Err(format!("has weights of shape {:?}", theirs.shape));
-        };
-        let mut weights = theirs.to_vec();
-        for (i, kernel) in weights.chunks_mut(kh * kw).enumerate() {
-            kernel.iter_mut().for_each(|w| *w /= std[i % colours]);
-        }
-        let table = self.made.nodes[self.float[node.inputs[0]]].inputs[1];
-        let (_, table) = self.made.source_param(table).ok_or("has no pixel table")?;
-        let depth = table.shape[2];
-        let spread = spread_colours(&theirs.shape, &weights, table)
-            .ok_or("has weights that do not fit the pixel table")?;
-        let shape = [outputs, colours * depth, kh, kw];
-        let role = theirs.role;
-        let name = name.to_owned();
-        self.made
-            .params
-            .insert(name, Param::new(shape, role, spread));
-        Ok(())
-    }
-
     /// The quantized weights of a layer.
     fn weights(&mut self, id: NodeId, node: &Node, bits: u8) -> Result<NodeId, String> {
-        let weight = self.float[node.inputs[1]];
-        let (_, param) = self
-            .made
-            .param_of(weight)
+        let (name, param) = self
+            .graph
+            .param_of(node.inputs[1])
             .ok_or("its weights are made by other nodes; only parameters can be quantized")?;
         let one = self.graph.outputs.contains(&id);
-        let name = format!("{}.weight.quantize", node.name);
         if bits == 1 {
             let op = Op::Quantize(Quantizer::BinaryMean { per_channel: !one });
-            return Ok(self.made.push(name, op, &[weight]));
+            let quantizer = format!("{}.weight.quantize", node.name);
+            let weight = self.float[node.inputs[1]];
+            return Ok(self.made.push(quantizer, op, &[weight]));
         }
-        let quantizer = self.placement.weight_quantizer.quantizer(bits);
-        let mut inputs = vec![weight];
-        if let Some(role) = quantizer.parameter() {
-            let rows = if one { 1 } else { param.shape[0] };
-            let largest = quantizer.code_type().max_level() as f32;
-            let weights = param.to_vec();
-            let steps = weights.chunks((weights.len() / rows).max(1)).map(|row| {
-                let max = row.iter().fold(0f32, |max, w| max.max(w.abs()));
-                if max > 0.0 { max / largest } else { 1.0 }
-            });
-            let steps = Param::new([rows], role, steps.collect());
-            let scale = format!("{}.weight.scale", node.name);
-            inputs.push(self.made.param(scale, steps));
-        }
-        Ok(self.made.push(name, Op::Quantize(quantizer), &inputs))
+        let rows = if one { 1 } else { param.shape[0] };
+        let largest = f32::from(CodeType::signed(bits).max_code() / 2);
+        let weights = param.to_vec();
+        let steps = weights.chunks((weights.len() / rows).max(1)).map(|row| {
+            let max = row.iter().fold(0f32, |max, w| max.max(w.abs()));
+            if max > 0.0 { max / largest } else { 1.0 }
+        });
+        let steps = Param::new([rows], Role::Scale, steps.collect());
+        let layer = &node.name;
+        debug_assert!(self.made.params.contains_key(name));
+        let steps = self.made.param(format!("{layer}.weight.scale"), steps);
+        let weight = self.float[node.inputs[1]];
+        Ok(self.made.lsq(
+            &format!("{layer}.weight.quantize"),
+            weight,
+            steps,
+            bits,
+            true,
+        ))
     }
 
     /// Codes of tensor `id` in at most `bits` bits, for a layer.
@@ -478,6 +438,7 @@ impl<'a> Placing<'a> {
         let node = &self.graph.nodes[id];
         match (self.demands[id], &node.op) {
             (_, Op::Normalize { .. }) => self.placement.wide,
+            (_, Op::PixelTable) => self.table_code(id).map_or(8, |code| code.bits),
             (_, op) if moves_codes(op) => self.bits_of(node.inputs[0]),
             (Demand::Layers(bits), _) => bits,
             _ => self.placement.wide,
@@ -532,8 +493,6 @@ mod tests {
             },
             layers: BTreeMap::new(),
             wide: 8,
-            weight_quantizer: WeightQuantizer::Lsq,
-            input: None,
         }
     }
 
@@ -545,19 +504,30 @@ mod tests {
             last: LastLayer::Float,
             ..NetworkConfig::default()
         };
-        let graph = networks::build("resnet20", &config).expect("network");
+        let float = networks::build("resnet20", &config).expect("network");
         for (input, columns) in [
-            (Input::Table(networks::TableConfig::default()), 30),
-            (Input::Encoder(crate::Encoder::Naive { bits: 2 }), 3),
-            (Input::Encoder(crate::Encoder::BitPlanes), 24),
+            (networks::Input::Table(networks::TableConfig::default()), 30),
+            (
+                networks::Input::Encoder(crate::Encoder::Naive { bits: 2 }),
+                3,
+            ),
+            (networks::Input::Encoder(crate::Encoder::BitPlanes), 24),
         ] {
+            let mut graph = float.clone();
+            graph.fold_norms();
+            graph.own_parameters();
+            graph
+                .read_table(input)
+                .expect("a convolution reads the pixels");
+            graph.validate().expect("valid");
             for weights in [1, 2] {
-                let placement = Placement {
-                    input: Some(input),
-                    ..placement(weights, 2)
-                };
-                let placed = graph.place_quantizers(&placement).expect("placed");
-                assert_eq!(placed.params["stem.weight"].shape, [16, columns, 3, 3]);
+                let placed = graph
+                    .place_quantizers(&placement(weights, 2))
+                    .expect("placed");
+                assert_eq!(
+                    placed.params["stem.folded.weight"].shape,
+                    [16, columns, 3, 3]
+                );
                 assert!(placed.is_fully_quantized());
                 fuse(&calibrated(placed)).expect("integer form");
             }

@@ -60,7 +60,20 @@ fn brightness(table: &Param, t: usize) -> Vec<f64> {
     for (d, equation) in equations.iter_mut().enumerate() {
         equation[d] += RIDGE * diagonal + f64::MIN_POSITIVE;
     }
-    solve(equations)
+    let factors = solve(equations);
+    // The ridge makes the sum flatter than the brightness is.
+    let sums = values.chunks_exact(depth).map(|row| {
+        let each = row.iter().zip(&factors);
+        each.map(|(&v, f)| f64::from(v) * f).sum::<f64>()
+    });
+    let middle = means.iter().zip(&factors).map(|(m, f)| m * f).sum::<f64>();
+    let slopes = sums.enumerate().map(|(row, sum)| {
+        let wanted = (row as f64 + 0.5) / rows as f64 - 0.5;
+        [wanted * (sum - middle), wanted * wanted]
+    });
+    let [along, all] = slopes.fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+    let gain = if along > 0.0 { all / along } else { 1.0 };
+    factors.into_iter().map(|f| f * gain).collect()
 }
 
 /// Solves symmetric positive equations, which need no pivoting.

@@ -40,7 +40,6 @@ fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String>
         | Quantizer::MidTreadHalf { bits, .. }
         | Quantizer::Pact { bits }
         | Quantizer::DorefaWeight { bits }
-        | Quantizer::LsqMidRise { bits }
             if !(1..=8).contains(&bits) =>
         {
             Some(format!("has {bits} bits; use 1 to 8"))

@@ -40,8 +40,6 @@ fn placed(weights: u8, activations: u8) -> Graph {
         },
         layers: Default::default(),
         wide: 8,
-        weight_quantizer: Default::default(),
-        input: None,
     };
     let mut graph = imported("classifier")
         .place_quantizers(&placement)

@@ -23,7 +23,7 @@ keys! {
     "first": "\"float\", \"eight-bit\" or \"body\"",
     "last": "\"float\", \"eight-bit\" or \"body\"",
     "input": "\"table\", \"naive\", \"planes\", \"thermometer\" or \"generalised-thermometer\"",
-    "weight-quantizer": "\"lsq\", \"lsq-mid-rise\" or \"dorefa\"",
+    "weight-quantizer": "\"lsq\" or \"dorefa\"",
     "binary-scale": "\"channel\" or \"tensor\"",
     "activation-quantizer": "\"lsq\", \"mid-tread-half\", \"dorefa\" or \"pact\"",
     "from": "the path of a .sbg, ONNX, safetensors or PyTorch file",

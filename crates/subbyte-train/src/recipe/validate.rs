@@ -234,9 +234,9 @@ impl Recipe {
             }
         }
         if self.activation_quantizer != ActivationQuantizer::Lsq
-            || self.weight_quantizer == WeightQuantizer::Dorefa
+            || self.weight_quantizer != WeightQuantizer::Lsq
         {
-            problems.push("an imported network has learned steps: `activation-quantizer` must be lsq, `weight-quantizer` lsq or lsq-mid-rise".into());
+            problems.push("an imported network has learned steps: `activation-quantizer` and `weight-quantizer` must be lsq".into());
         }
     }
 
