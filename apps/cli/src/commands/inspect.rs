@@ -79,6 +79,8 @@ struct Payload {
     weight_bytes: f64,
     /// The first by the second; null without weights.
     ratio: Option<f64>,
+    /// Share of the weights that are 0; null without weights.
+    zero_weights: Option<f64>,
 }
 
 /// Facts of the run that wrote a file.

@@ -36,6 +36,8 @@ fn every_byte_of_a_model_is_accounted_for() {
         .sum();
     assert_eq!(report["payload"]["bytes"], length - extras);
     assert!(report["payload"]["ratio"].as_f64().unwrap() > 1.0);
+    let zeros = report["payload"]["zero_weights"].as_f64().unwrap();
+    assert!((0.1..0.9).contains(&zeros), "{zeros}");
 }
 
 #[test]
@@ -89,6 +91,7 @@ fn people_see_the_same_as_tables() {
         "one table for all colours, D = 10, 2 bits",
         "test vectors",
         "Weight bits / 8",
+        "of the weights are 0",
         "    epochs = 2",
         "class 9",
     ] {

@@ -52,12 +52,18 @@ pub fn report(file: &Path, model: &Model, bytes: &[u8]) -> Result<Report> {
 
 fn payload(model: &Model, bytes: usize) -> Payload {
     let weights = model.nodes.iter().filter_map(|node| weights(&node.op));
-    let bits: usize = weights.map(Weights::bits).sum();
+    let bits: usize = weights.clone().map(Weights::bits).sum();
     let weight_bytes = bits as f64 / 8.0;
+    let count: usize = weights.clone().map(Weights::len).sum();
+    let zeros = weights
+        .flat_map(Weights::levels)
+        .filter(|level| *level == 0);
+    let zeros = zeros.count();
     Payload {
         bytes,
         weight_bytes,
         ratio: (bits > 0).then(|| bytes as f64 / weight_bytes),
+        zero_weights: (count > 0).then(|| zeros as f64 / count as f64),
     }
 }
 

@@ -169,8 +169,11 @@ fn bill(items: &[Item], payload: &Payload, all: usize) -> String {
     let ratio = payload
         .ratio
         .map_or_else(String::new, |ratio| format!(", {ratio:.3} times as much"));
+    let zeros = payload.zero_weights.map_or_else(String::new, |share| {
+        format!(" {} of the weights are 0.", percent(share))
+    });
     format!(
-        "{table}\nWeight bits / 8: {} bytes. The file without test vectors, names and provenance: {} bytes{ratio}.",
+        "{table}\nWeight bits / 8: {} bytes. The file without test vectors, names and provenance: {} bytes{ratio}.{zeros}",
         thousands(payload.weight_bytes.ceil() as u64),
         thousands(payload.bytes as u64)
     )
