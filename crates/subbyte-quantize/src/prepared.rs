@@ -1,11 +1,7 @@
-use std::collections::BTreeMap;
-
-use burn::tensor::Device;
-use subbyte_exec::{Images, Mode, Network};
+use subbyte_exec::Images;
 use subbyte_graph::{Graph, Placement};
 
 use crate::QuantizeError;
-use crate::divergence::spread;
 use crate::layer::{Layer, layers};
 use crate::progress::Tell;
 use crate::ranges::{Clip, set_steps};
@@ -32,7 +28,6 @@ impl Prepared {
         let mut float = float.clone();
         float.fold_norms();
         float.own_parameters();
-        equalise(&mut float, calibration)?;
         let mut placement = placement.clone();
         placement.body.weights = None;
         placement
@@ -78,41 +73,4 @@ impl Prepared {
     pub fn has_one_scale(&self, layer: &Layer) -> bool {
         self.placed.outputs.contains(&layer.placed)
     }
-}
-
-/// Images on which channels are measured before they are equalised.
-const IMAGES: usize = 64;
-
-/// Spreads channels evenly over the codes of their tensors (methods.md 6.6).
-fn equalise(float: &mut Graph, calibration: &[Images]) -> Result<(), QuantizeError> {
-    if std::env::var("SB_EQ").is_err() {
-        return Ok(());
-    }
-    let names = float.equalisable();
-    let mut reach: BTreeMap<String, Vec<f32>> = BTreeMap::new();
-    let network = Network::new(float, &Device::flex())?;
-    for images in spread(calibration, IMAGES) {
-        network.observe(&images, Mode::Evaluate, |id, tensor| {
-            let name = &float.nodes[id].name;
-            if !names.contains(name) {
-                return;
-            }
-            let channels = tensor.dims()[3];
-            let reach = reach
-                .entry(name.clone())
-                .or_insert_with(|| vec![0.0; channels]);
-            let data = tensor.clone().into_data();
-            for pixel in data
-                .as_slice::<f32>()
-                .expect("f32 activations")
-                .chunks_exact(channels)
-            {
-                for (reach, x) in reach.iter_mut().zip(pixel) {
-                    *reach = reach.max(x.abs());
-                }
-            }
-        })?;
-    }
-    float.equalise(&reach);
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Structural passes: a graph in, a graph out, without data.
 
 mod edit;
-mod equalise;
 mod fold_norms;
 mod insert_norms;
 mod learn_codes;
