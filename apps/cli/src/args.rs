@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -42,6 +43,8 @@ pub enum Command {
     Zoo(Zoo),
     /// Measure the accuracy of a network or model.
     Eval(Eval),
+    /// Show where a quantized network departs from its float network, tensor by tensor.
+    Diff(Diff),
     /// Classify images.
     Predict(Predict),
     /// Time a model and each of its layers on this machine.
@@ -226,6 +229,30 @@ pub struct Eval {
     pub json: bool,
 }
 
+/// `diff`.
+#[derive(Debug, clap::Args)]
+pub struct Diff {
+    /// Float network (`.onnx` or `.sbg`).
+    pub float: PathBuf,
+    /// What was made of it: a model (`.sbm`) or a network that is quantized in every layer (`.sbg`).
+    pub quantized: PathBuf,
+    /// How pixels become the input of an ONNX network; guessed unless given.
+    #[arg(long, value_enum)]
+    pub preprocess: Option<Preprocess>,
+    /// Images: a folder, an archive, or `builtin`; those of the quantized network's training unless given.
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<String>,
+    /// How many of them are used, spread evenly.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub images: NonZeroUsize,
+    /// Folder for pictures: noise by tensor, and how often each code occurs.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `predict`.
 #[derive(Debug, clap::Args)]
 pub struct Predict {
@@ -335,10 +362,19 @@ pub struct Quantize {
     /// Bytes that the model may take, such as `9.5MB` (10^6 bytes), for `ptilmpq`.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub budget: Option<usize>,
-    /// What makes a channel important, for `ptilmpq`.
-    #[arg(long, value_enum, default_value_t = Criterion::OutputError)]
-    pub criterion: Criterion,
-    /// Images to calibrate with: a folder, an archive, or `builtin`; of a trained network, unless given, its recipe's.
+    /// Points of top-1 accuracy that the model may lose, such as `1.0`, in place of a budget, for `ptilmpq`: the smallest budget is
+    /// searched that keeps them on labelled images of the calibration set, or of --data where it has no labels.
+    #[arg(long, value_name = "POINTS", value_parser = points, conflicts_with = "budget")]
+    pub drop: Option<f64>,
+    /// Several models at once, for `ptilmpq`: budgets such as `80kB`, `published:80kB` for the published criterion, and `w4` for flat
+    /// bits, separated by commas. Models, a table and a picture of accuracy against bytes go into the folder that -o names.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["budget", "drop"])]
+    pub front: Vec<Place>,
+    /// What makes a channel important, for `ptilmpq`; its error at the output unless there are no images to calibrate with.
+    #[arg(long, value_enum)]
+    pub criterion: Option<Criterion>,
+    /// Images to calibrate with: a folder, an archive, or `builtin`; of a trained network, unless given, its recipe's. Not needed for
+    /// `ptilmpq` by the published criterion.
     #[arg(long, value_name = "PATH")]
     pub calibration: Option<String>,
     /// How many of them are used, spread evenly.
@@ -353,7 +389,7 @@ pub struct Quantize {
     /// Test vectors to put into the model; as many as are small beside it unless given.
     #[arg(long, value_name = "N")]
     pub vectors: Option<usize>,
-    /// Model to write; the network's name with `.sbm` unless given.
+    /// Model to write; the network's name with `.sbm` unless given. With --front a folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Write the quantized network too, for more than running it.
@@ -387,6 +423,40 @@ pub enum Criterion {
     OutputError,
     /// Magnitudes of layers and norms of channels, as published.
     Published,
+}
+
+/// A model on the front of accuracy against bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Bits for every channel within a budget of bytes, by the criterion that is given elsewhere or by this one.
+    Budget(usize, Option<Criterion>),
+    /// Flat bits of weights.
+    Flat(u8),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(bits) = text.strip_prefix('w') {
+            return match bits.parse() {
+                Ok(bits @ 2..=8) => Ok(Self::Flat(bits)),
+                _ => Err("flat bits are w2 to w8".to_owned()),
+            };
+        }
+        match text.strip_prefix("published:") {
+            Some(budget) => Ok(Self::Budget(bytes(budget)?, Some(Criterion::Published))),
+            None => Ok(Self::Budget(bytes(text)?, None)),
+        }
+    }
+}
+
+/// Points of accuracy, such as `1.0`.
+fn points(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(points) if (0.0..100.0).contains(&points) => Ok(points),
+        _ => Err("give points of accuracy from 0 to 100, such as 1.0".to_owned()),
+    }
 }
 
 /// Bytes from text such as `9.5MB`, `800kB` or `120000`.

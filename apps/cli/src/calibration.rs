@@ -57,6 +57,30 @@ pub fn batches(
     Ok(chosen.chunks(BATCH).map(batch).collect())
 }
 
+/// At most `count` labelled images of the data set at `path` to search by, beside the `calibrating` ones that [`batches`] takes of it;
+/// `None` where they have no labels. Labels are the network's classes.
+///
+/// # Errors
+/// If the data cannot be read, or their classes are not the network's.
+pub fn labelled(
+    path: &str,
+    geometry: Geometry,
+    resize: Option<Resize>,
+    (names, classes): (&[String], Option<usize>),
+    count: usize,
+    calibrating: usize,
+) -> Result<Option<Vec<(usize, Vec<u8>)>>> {
+    let images = match open(path, geometry, resize)? {
+        ImageSet::Files(list) if list.classes == [UNKNOWN] => return Ok(None),
+        ImageSet::Files(list) => TestImages::numbered(path, list.as_ref().clone(), names, classes)?,
+        loaded => loaded.into(),
+    };
+    Ok(Some(images.labelled(count, calibrating)))
+}
+
+/// Class of images that lie in a folder.
+const UNKNOWN: &str = "unknown";
+
 fn open(path: &str, geometry: Geometry, resize: Option<Resize>) -> Result<ImageSet> {
     if path == BUILTIN {
         return Ok(data::fashion_mnist_subset().train.into());
@@ -67,7 +91,7 @@ fn open(path: &str, geometry: Geometry, resize: Option<Resize>) -> Result<ImageS
     };
     if !lying.is_empty() {
         return Ok(ImageFiles {
-            classes: vec!["unknown".into()],
+            classes: vec![UNKNOWN.into()],
             labels: vec![0; lying.len()],
             files: lying.into(),
             geometry,

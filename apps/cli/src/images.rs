@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Ref, RefCell};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,9 +48,26 @@ impl TestImages {
             return Ok(files::builtin(geometry)?.into());
         }
         let source = files::open(path, geometry, resize)?;
-        let Some(mut list) = source.held_out_files()? else {
+        let Some(list) = source.held_out_files()? else {
             return Ok(source.held_out()?.into());
         };
+        let list = ImageFiles {
+            classes: list.classes,
+            files: list.files.into(),
+            labels: list.labels,
+            geometry,
+            resize,
+        };
+        Self::numbered(path, list, names, count)
+    }
+
+    /// Image files with labels that are the network's classes, as [`TestImages::open`] finds them.
+    pub fn numbered(
+        path: &str,
+        mut list: ImageFiles,
+        names: &[String],
+        count: Option<usize>,
+    ) -> Result<Self> {
         let count = match (names.len(), count) {
             (0, None) => list.classes.len(),
             (named, count) => count.unwrap_or(named),
@@ -71,13 +89,7 @@ impl TestImages {
                 "note: the class folders of {path} are numbered in the order of their names, since {why}"
             );
         }
-        Ok(Self::from(ImageFiles {
-            classes: list.classes,
-            files: list.files.into(),
-            labels: list.labels,
-            geometry,
-            resize,
-        }))
+        Ok(Self::from(list))
     }
 
     /// Ends [`TestImages::examples`] early when Ctrl-C asks for it.
@@ -153,6 +165,26 @@ impl TestImages {
             }
         }
         (images, broken)
+    }
+
+    /// At most `count` labelled images, spread evenly over those that [`TestImages::spread_checked`] does not choose of `without`; over
+    /// all where it leaves none. Broken ones are left out.
+    pub fn labelled(&self, count: usize, without: usize) -> Vec<(usize, Vec<u8>)> {
+        let all = self.len();
+        let taken = without.min(all);
+        let chosen: BTreeSet<usize> = (0..taken).map(|i| i * all / taken).collect();
+        let mut free: Vec<usize> = (0..all).filter(|i| !chosen.contains(i)).collect();
+        if free.is_empty() {
+            free = (0..all).collect();
+        }
+        let count = count.min(free.len());
+        let indices = (0..count).map(|i| free[i * free.len() / count]);
+        let image = |i: usize| match &self.images {
+            ImageSet::Loaded(data) => Some(data.image(i).to_vec()),
+            ImageSet::Files(set) => set.read(i).ok(),
+        };
+        let labelled = |i| Some((usize::from(self.images.label(i)), image(i)?));
+        indices.filter_map(labelled).collect()
     }
 
     /// At most `count` images, spread evenly.

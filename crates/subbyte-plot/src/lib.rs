@@ -38,7 +38,7 @@ mod report;
 pub use error::Error;
 pub use figure::Figure;
 pub use figures::{
-    Epoch, Histogram, PixelTablePicture, Point, Run, accuracy_bytes, code_histograms, pixel_table,
-    training_curves,
+    Epoch, Histogram, PixelTablePicture, Point, Run, TensorNoise, accuracy_bytes, code_histograms,
+    pixel_table, tensor_noise, training_curves,
 };
 pub use report::{Column, Report, Table};

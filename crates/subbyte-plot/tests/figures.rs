@@ -2,8 +2,8 @@
 
 use roxmltree::{Document, Node};
 use subbyte_plot::{
-    Epoch, Error, Figure, Histogram, PixelTablePicture, Point, Run, accuracy_bytes,
-    code_histograms, pixel_table, training_curves,
+    Epoch, Error, Figure, Histogram, PixelTablePicture, Point, Run, TensorNoise, accuracy_bytes,
+    code_histograms, pixel_table, tensor_noise, training_curves,
 };
 
 const HOSTILE: &str = "<script>&\"'\u{0}\u{1b}]]>\n𝔘ñ\u{ffff}";
@@ -46,13 +46,22 @@ fn table() -> PixelTablePicture {
     }
 }
 
+fn noise(name: &str, ratio: f64) -> TensorNoise {
+    TensorNoise {
+        name: name.into(),
+        ratio,
+        marked: ratio < 20.0,
+    }
+}
+
 /// One of each, all names being `name`.
-fn all(name: &str) -> [Figure; 4] {
+fn all(name: &str) -> [Figure; 5] {
     [
         training_curves(&[run(name, &[0.1, 0.5, 0.6]), run(name, &[0.2])]).unwrap(),
         pixel_table(&table()).unwrap(),
         code_histograms(&[histogram(name, &[5, 0, 7, 9]), histogram(name, &[1; 256])]).unwrap(),
         accuracy_bytes(&[point(name, 500, 0.5), point(name, 90_000, 0.7)]).unwrap(),
+        tensor_noise(&[noise(name, f64::INFINITY), noise(name, 41.5)], 20.0).unwrap(),
     ]
 }
 
@@ -97,8 +106,8 @@ fn svg_and_png_are_the_same_every_time_and_of_the_same_size() {
 
 #[test]
 fn labels_are_text_in_the_svg() {
-    let [curves, table, histograms, sizes] = all("w2a2").map(|figure| figure.to_svg());
-    let expected: [(&str, &[&str]); 4] = [
+    let [curves, table, histograms, sizes, noise] = all("w2a2").map(|figure| figure.to_svg());
+    let expected: [(&str, &[&str]); 5] = [
         (
             &curves,
             &[
@@ -132,6 +141,17 @@ fn labels_are_text_in_the_svg() {
             ],
         ),
         (&sizes, &["Accuracy, %", "size", "w2a2", "1 kB", "70"]),
+        (
+            &noise,
+            &[
+                "Signal to quantization noise",
+                "dB",
+                "w2a2",
+                "exact",
+                "41.5",
+                "20",
+            ],
+        ),
     ];
     for (svg, labels) in expected {
         let document = Document::parse(svg).unwrap();
@@ -205,6 +225,20 @@ fn every_bar_and_every_point_is_drawn() {
         .descendants()
         .filter(|n| n.has_tag_name((SVG, "circle")));
     assert_eq!(dots.count(), 40);
+    let tensors = [
+        noise("a", f64::INFINITY),
+        noise("b", 30.0),
+        noise("c", -3.0),
+    ];
+    let svg = tensor_noise(&tensors, 20.0).unwrap().to_svg();
+    let document = Document::parse(&svg).unwrap();
+    let fills: Vec<&str> = document
+        .descendants()
+        .filter(|n| n.has_tag_name((SVG, "rect")))
+        .filter_map(|n| n.attribute("fill"))
+        .collect();
+    assert_eq!(fills.len(), 1 + 2, "the paper and two bars: {fills:?}");
+    assert_ne!(fills[1], fills[2], "the marked one has another colour");
 }
 
 #[test]
@@ -235,6 +269,11 @@ fn nothing_to_draw_is_an_error_that_says_so() {
             "point `b` has accuracy NaN",
         ),
         (pixel_table(&empty_table), "0 tables"),
+        (tensor_noise(&[], 20.0), "there are no tensors"),
+        (
+            tensor_noise(&[noise("c", f64::NAN)], 20.0),
+            "tensor `c` has ratio NaN",
+        ),
     ];
     for (result, part) in errors {
         let error = result.unwrap_err();
@@ -262,4 +301,6 @@ fn extreme_numbers_are_drawn() {
     let points = [point("a", 1, 0.1), point("b", u64::MAX, 0.1)];
     accuracy_bytes(&points).unwrap().to_png().unwrap();
     accuracy_bytes(&points[..1]).unwrap().to_png().unwrap();
+    let many: Vec<TensorNoise> = (0..300).map(|i| noise("a", f64::from(i) - 150.0)).collect();
+    tensor_noise(&many, 20.0).unwrap().to_png().unwrap();
 }

@@ -24,12 +24,13 @@ mod ranges;
 mod round_network;
 mod rounding;
 mod scales;
+mod synthetic;
 mod uniform;
 mod vector_fit;
 
 pub use error::QuantizeError;
 pub use progress::Progress;
-pub use ptilmpq::{Criterion, Ptilmpq, ptilmpq};
+pub use ptilmpq::{Criterion, Ptilmpq, Ranked, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
 pub use subbyte_exec::Images;

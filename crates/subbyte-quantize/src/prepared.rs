@@ -5,6 +5,7 @@ use crate::QuantizeError;
 use crate::layer::{Layer, layers};
 use crate::progress::Tell;
 use crate::ranges::{Clip, set_steps};
+use crate::synthetic::set_steps_without_images;
 
 /// A network whose activations are quantized and whose weights are still floats.
 pub(crate) struct Prepared {
@@ -17,7 +18,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Folds norms, places quantizers and sets their steps. Weights keep their floats whatever `placement` says of their bits.
+    /// Folds norms, places quantizers and sets their steps, without images by the norms. Weights keep their floats whatever `placement`
+    /// says of their bits.
     pub fn new(
         float: &Graph,
         placement: &Placement,
@@ -25,6 +27,7 @@ impl Prepared {
         clip: Clip,
         tell: Tell,
     ) -> Result<Self, QuantizeError> {
+        let normed = float;
         let mut float = float.clone();
         float.fold_norms();
         float.own_parameters();
@@ -35,7 +38,10 @@ impl Prepared {
             .values_mut()
             .for_each(|bits| bits.weights = None);
         let mut placed = float.place_quantizers(&placement)?;
-        set_steps(&mut placed, &float, calibration, clip, tell)?;
+        match calibration {
+            [] => set_steps_without_images(&mut placed, normed, &placement, clip, tell)?,
+            _ => set_steps(&mut placed, &float, calibration, clip, tell)?,
+        }
         Ok(Self {
             layers: layers(&float, &placed),
             float,

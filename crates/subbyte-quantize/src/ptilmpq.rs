@@ -7,7 +7,7 @@ use subbyte_graph::{Graph, Placement};
 use crate::allocation::{Choice, allocate};
 use crate::codebook::Codebook;
 use crate::formats::Formats;
-use crate::output_error::{BITS, losses};
+use crate::output_error::{BITS, Losses, losses};
 use crate::overhead::overhead;
 use crate::prepared::Prepared;
 use crate::progress::Progress;
@@ -23,8 +23,6 @@ pub struct Ptilmpq {
     pub clip: Clip,
     /// What makes a channel important.
     pub criterion: Criterion,
-    /// Bytes that the model's file may take.
-    pub budget: usize,
 }
 
 /// What makes a channel important.
@@ -40,45 +38,91 @@ pub enum Criterion {
 /// Bytes that a run of channels takes beside its codes.
 const RUN_BYTES: f64 = 8.0;
 
-/// Quantizes a float classifier with bits for every output channel, within a budget of bytes.
+/// A float classifier whose layers and channels have been looked at: it can be quantized within any budget, again and again.
+pub struct Ranked<'a> {
+    prepared: Prepared,
+    calibration: &'a [Images],
+    /// Bytes of the file beside codes of weights.
+    beside: usize,
+    /// What quantizing each channel costs; `None` by the published rule, which looks at weights alone.
+    losses: Option<Losses>,
+}
+
+/// Ranks the layers and channels of a float classifier, to give bits to every output channel within a budget of bytes.
+///
+/// The published criterion needs no `calibration`: without images, steps of activations follow from the batch norms and from noise.
 ///
 /// # Errors
-/// As [`crate::uniform`], and if the budget is too small.
-pub fn ptilmpq(
+/// As [`crate::uniform`].
+pub fn ptilmpq<'a>(
     float: &Graph,
-    calibration: &[Images],
+    calibration: &'a [Images],
     method: &Ptilmpq,
     mut tell: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Graph, QuantizeError> {
+) -> Result<Ranked<'a>, QuantizeError> {
     let Ptilmpq {
         placement, clip, ..
     } = method;
     let prepared = Prepared::new(float, placement, calibration, *clip, &mut tell)?;
-    let beside = overhead(&prepared)?;
-    let weights = method.budget.saturating_sub(beside);
-    let too_small = |least: f64| QuantizeError::Budget {
-        asked: method.budget,
-        least: least.ceil() as usize + beside,
+    let losses = match method.criterion {
+        Criterion::Published => None,
+        Criterion::OutputError => Some(losses(&prepared, calibration, &mut tell)?),
     };
-    match method.criterion {
-        Criterion::Published => {
-            let formats = published(&prepared, weights as f64)?.map_err(too_small)?;
-            round_to_nearest(&prepared, &formats)
+    Ok(Ranked {
+        beside: overhead(&prepared)?,
+        prepared,
+        calibration,
+        losses,
+    })
+}
+
+impl Ranked<'_> {
+    /// The least budget that can be met.
+    ///
+    /// # Errors
+    /// If a weight is no finite number.
+    pub fn least(&self) -> Result<usize, QuantizeError> {
+        let mut budget = 0;
+        loop {
+            // An error tells bytes that are needed, of which runs of channels may ask for more.
+            match self.formats(budget) {
+                Err(QuantizeError::Budget { least, .. }) if least > budget => budget = least,
+                formats => return formats.map(|_| budget),
+            }
         }
-        Criterion::OutputError => {
-            let losses = losses(&prepared, calibration, &mut tell)?;
-            let formats = by_output_error(&prepared, &losses, weights as f64).map_err(too_small)?;
-            round_in_closed_form(&prepared, calibration, &formats, &mut tell)
+    }
+
+    /// The network in codes of which a model's file takes at most `budget` bytes.
+    ///
+    /// # Errors
+    /// If the budget is too small, if a layer cannot be run, or if `tell` ends it.
+    pub fn within(
+        &self,
+        budget: usize,
+        mut tell: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Graph, QuantizeError> {
+        let formats = self.formats(budget)?;
+        match self.losses {
+            None => round_to_nearest(&self.prepared, &formats),
+            Some(_) => round_in_closed_form(&self.prepared, self.calibration, &formats, &mut tell),
         }
+    }
+
+    fn formats(&self, budget: usize) -> Result<Vec<Formats>, QuantizeError> {
+        let weights = budget.saturating_sub(self.beside) as f64;
+        let formats = match &self.losses {
+            None => published(&self.prepared, weights)?,
+            Some(losses) => by_output_error(&self.prepared, losses, weights),
+        };
+        formats.map_err(|least| QuantizeError::Budget {
+            asked: budget,
+            least: least.ceil() as usize + self.beside,
+        })
     }
 }
 
 /// Bits by a Lagrangian over all channels; channels that share a scale share their bits. The error is the fewest bytes possible.
-fn by_output_error(
-    prepared: &Prepared,
-    losses: &[Vec<Vec<f64>>],
-    budget: f64,
-) -> Result<Vec<Formats>, f64> {
+fn by_output_error(prepared: &Prepared, losses: &Losses, budget: f64) -> Result<Vec<Formats>, f64> {
     let mut choices = Vec::new();
     for (i, (layer, losses)) in prepared.layers.iter().zip(losses).enumerate() {
         let rows = layer.geometry.output[0];

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use subbyte_exec::{Images, Mode, Network, Walk};
-use subbyte_graph::{Graph, NodeId, Op, Quantizer};
+use subbyte_graph::{Graph, NodeId, Op, Param, Quantizer};
 
 use crate::QuantizeError;
 use crate::divergence::{divergence, logits, spread};
@@ -124,7 +124,7 @@ fn unset(placed: &Graph, float: &Graph) -> Vec<User> {
             return None;
         };
         let (step, param) = placed.param_of(*node.inputs.get(1)?)?;
-        if param.to_vec() != [0.0] {
+        if !is_unset(param) {
             return None;
         }
         let mut source = node.inputs[0];
@@ -138,6 +138,11 @@ fn unset(placed: &Graph, float: &Graph) -> Vec<User> {
         })
     };
     placed.nodes.iter().filter_map(user).collect()
+}
+
+/// Whether the parameter is a step that is not set.
+pub(crate) fn is_unset(param: &Param) -> bool {
+    param.to_vec() == [0.0]
 }
 
 /// The step that serves all `users`.

@@ -22,6 +22,16 @@ pub enum Error {
         /// Classes of the data.
         found: usize,
     },
+    /// Nothing of a model can be compared with a float network.
+    #[error(
+        "no tensor of codes of the model stands for a tensor of the float network: none there has the name and the shape of {}; \
+         compare a model with the network that it was made of",
+        names(.tensors)
+    )]
+    NoCounterparts {
+        /// Names of the model's tensors.
+        tensors: Vec<String>,
+    },
     /// The network has no integer model.
     #[error(transparent)]
     Lower(#[from] subbyte_lower::LowerError),
@@ -37,4 +47,14 @@ pub enum Error {
     /// The float network is not valid.
     #[error(transparent)]
     Network(#[from] subbyte_exec::ExecError),
+}
+
+/// The first few names.
+fn names(all: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let first: Vec<String> = all.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+    match all.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }

@@ -41,6 +41,8 @@ mod accuracy;
 #[cfg(feature = "train")]
 mod agreement;
 #[cfg(feature = "train")]
+mod difference;
+#[cfg(feature = "train")]
 mod error;
 #[cfg(feature = "train")]
 mod measure;
@@ -55,6 +57,8 @@ pub mod zoo;
 pub use accuracy::{Accuracy, predicted_class};
 #[cfg(feature = "train")]
 pub use agreement::{Agreement, compare};
+#[cfg(feature = "train")]
+pub use difference::{Difference, TOO_NOISY, TensorDifference, difference};
 #[cfg(feature = "train")]
 pub use error::Error;
 #[cfg(feature = "train")]

@@ -3,6 +3,7 @@
 mod bench;
 mod cpu;
 mod data;
+mod diff;
 #[cfg(test)]
 mod documented;
 mod eval;
@@ -35,6 +36,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Sweep(args) => return sweep::run(&args),
         Command::Zoo(args) => return zoo::run(&args),
         Command::Eval(args) => return eval::run(&args),
+        Command::Diff(args) => return diff::run(&args),
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,
         Command::Quantize(args) => return quantize::run(&args),

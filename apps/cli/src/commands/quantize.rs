@@ -1,11 +1,18 @@
+mod front;
+mod search;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
+use subbyte::data::Resize;
 use subbyte::graph::{Graph, LayerBits, Op, Placement, sbg};
-use subbyte::quantize::{self, Images, Progress, Ptilmpq, Qsq, QuantizeError, Rounding, Uniform};
+use subbyte::quantize::{
+    self, Images, Progress, Ptilmpq, Qsq, QuantizeError, Ranked, Rounding, Uniform,
+};
+use subbyte::train::Recipe;
 
 use crate::args::{Clip, Criterion, Method, Quantize, refuse};
 use crate::calibration;
@@ -30,6 +37,10 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             args.network.display()
         );
     };
+    let task = Task::open(args, *graph, checkpoint.as_ref().map(|c| &c.recipe))?;
+    if !args.front.is_empty() {
+        return front::run(&task);
+    }
     let output = args
         .output
         .clone()
@@ -40,66 +51,35 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             output.display()
         );
     }
-    let recipe = checkpoint.as_ref().map(|c| &c.recipe);
-    let geometry = files::geometry(&graph);
-    let resize = files::resize_for(&args.network, recipe, geometry);
-    let path = |first: &Option<String>, second: &Option<String>| {
-        files::data_path(first.as_ref().or(second.as_ref()), recipe, &args.network)
-    };
-    let batches = calibration::batches(
-        &path(&args.calibration, &args.data)?,
-        geometry,
-        resize,
-        args.images.get(),
-    )?;
-    let images = TestImages::open(
-        &path(&args.data, &args.calibration)?,
-        geometry,
-        resize,
-        &graph.classes,
-        files::classes(&graph),
-    )?;
     interrupt::watch()?;
-    let mut bar = TaskBar::new("quantizing", "layer", 0, layers(&graph));
-    let vectors = args.vectors.unwrap_or_else(|| few(&graph, args.budget));
-    let quantized = quantize(args, &graph, &batches, vectors, |progress| {
-        tell(&mut bar, progress)
-    });
-    drop(bar);
-    let Some(quantized) = quantized? else {
+    let quantized = match args.drop {
+        Some(points) => search::within(&task, points)?,
+        None => quantize(&task)?,
+    };
+    let Some(quantized) = quantized else {
         note!("interrupted; nothing was written");
         return Ok(interrupt::exit_code());
     };
-    let (float, _) = measurement::network(&graph, None, &images, args.engine)?;
-    let lowered = measurement::lower(
-        &quantized,
-        None,
-        &images,
-        Extent {
-            vectors,
-            compared: Some(COMPARED),
-        },
-        args.engine,
-    )?;
+    let (bytes, measurement, float) = task.measure(&quantized, task.vectors(args.budget))?;
     if let Some(budget) = args.budget
-        && lowered.bytes.len() > budget
+        && bytes.len() > budget
     {
         bail!(
             "the model takes {} bytes, more than the budget of {budget}; give a budget that is a little less",
-            lowered.bytes.len()
+            bytes.len()
         );
     }
     if let Some(path) = &args.graph {
         files::write(path, &sbg::to_bytes(&quantized, &sbg::Extras::default())?)?;
     }
-    files::write(&output, &lowered.bytes)?;
-    let report = Report::new(&output, &graph, &float, &lowered.measurement)?;
+    files::write(&output, &bytes)?;
+    let report = Report::new(&output, &task.graph, float, &measurement)?;
     if args.json {
         print_json(&report)?;
         return Ok(ExitCode::SUCCESS);
     }
     note!("wrote {}", output.display());
-    let mut table = lowered.measurement.table();
+    let mut table = measurement.table();
     if let Some(top1) = report.float_top1 {
         table.row(["float network, top-1".to_owned(), percent(top1)]);
     }
@@ -112,16 +92,162 @@ fn check(args: &Quantize) {
     if args.bits.weights < 2 {
         refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
     }
-    match (args.method, args.budget) {
-        (Method::Ptilmpq, None) => refuse("the method ptilmpq needs a --budget, such as 9.5MB"),
-        (Method::Ptilmpq, Some(_)) | (_, None) => {}
-        (_, Some(_)) => refuse("a --budget is for --method ptilmpq; other methods have --bits"),
+    let aimed = args.budget.is_some() || args.drop.is_some() || !args.front.is_empty();
+    match (args.method, aimed) {
+        (Method::Ptilmpq, false) => {
+            refuse("the method ptilmpq needs a --budget, such as 9.5MB, a --drop or a --front")
+        }
+        (Method::Ptilmpq, true) | (_, false) => {}
+        (_, true) => refuse(
+            "--budget, --drop and --front are for --method ptilmpq; other methods have --bits",
+        ),
     }
-    if args.calibration.is_none()
-        && args.data.is_none()
+    let no_data = args.calibration.is_none() && args.data.is_none();
+    if no_data && args.drop.is_some() {
+        refuse("a --drop is searched on labelled images: give --calibration PATH or --data PATH");
+    }
+    if no_data
+        && !(args.method == Method::Ptilmpq && args.criterion != Some(Criterion::OutputError))
         && args.network.extension().is_some_and(|e| e == "onnx")
     {
         refuse("an ONNX network needs images to calibrate with: give --calibration PATH");
+    }
+}
+
+/// What is quantized, and by which images.
+struct Task<'a> {
+    args: &'a Quantize,
+    graph: Graph,
+    /// The data set that calibrates, if any.
+    source: Option<String>,
+    resize: Option<Resize>,
+    /// Images that calibrate; none where the method looks at weights alone.
+    calibration: Vec<Images>,
+    /// Labelled images to measure on.
+    images: Option<TestImages>,
+}
+
+impl<'a> Task<'a> {
+    fn open(args: &'a Quantize, graph: Graph, recipe: Option<&Recipe>) -> Result<Self> {
+        let geometry = files::geometry(&graph);
+        let resize = files::resize_for(&args.network, recipe, geometry);
+        let own = || recipe.map(|recipe| recipe.data.path.clone());
+        let source = args.calibration.clone().or_else(own);
+        // The published criterion takes no part of the images that are kept for measuring.
+        let alone =
+            args.method == Method::Ptilmpq && args.criterion != Some(Criterion::OutputError);
+        let source = match alone {
+            true => source,
+            false => Some(files::data_path(
+                source.as_ref().or(args.data.as_ref()),
+                None,
+                &args.network,
+            )?),
+        };
+        let calibration = match &source {
+            Some(path) => calibration::batches(path, geometry, resize, args.images.get())?,
+            None => {
+                note!(
+                    "note: no images calibrate: ranges of activations follow from the network's norms and from noise"
+                );
+                Vec::new()
+            }
+        };
+        let measured = args.data.as_ref().or(source.as_ref());
+        let images = measured.map(|path| {
+            let classes = files::classes(&graph);
+            TestImages::open(path, geometry, resize, &graph.classes, classes)
+        });
+        Ok(Self {
+            images: images.transpose()?,
+            args,
+            graph,
+            source,
+            resize,
+            calibration,
+        })
+    }
+
+    /// What makes a channel important.
+    fn criterion(&self) -> Criterion {
+        let by_images = match self.calibration.is_empty() {
+            true => Criterion::Published,
+            false => Criterion::OutputError,
+        };
+        self.args.criterion.unwrap_or(by_images)
+    }
+
+    /// Layers and channels by their importance; `None` where it was interrupted.
+    fn ranked(&self, criterion: Criterion) -> Result<Option<Ranked<'_>>> {
+        let method = Ptilmpq {
+            placement: placement(self.args, &self.graph),
+            clip: clip(self.args.clip),
+            criterion: match criterion {
+                Criterion::OutputError => quantize::Criterion::OutputError,
+                Criterion::Published => quantize::Criterion::Published,
+            },
+        };
+        let mut bar = self.bar("ranking");
+        let tell = |progress| tell(&mut bar, progress);
+        unless_stopped(quantize::ptilmpq(
+            &self.graph,
+            &self.calibration,
+            &method,
+            tell,
+        ))
+    }
+
+    /// The network within a budget for its file; `None` where it was interrupted.
+    fn within(&self, ranked: &Ranked<'_>, budget: usize) -> Result<Option<Graph>> {
+        let beside = self.vectors(Some(budget)) * vector_bytes(&self.graph) + PROVENANCE;
+        let mut bar = self.bar("quantizing");
+        unless_stopped(ranked.within(budget.saturating_sub(beside), |progress| {
+            tell(&mut bar, progress)
+        }))
+    }
+
+    fn bar(&self, label: &str) -> TaskBar {
+        TaskBar::new(label, "layer", 0, layers(&self.graph))
+    }
+
+    /// Test vectors that a model carries: at most a hundredth of a budget unless their number is given.
+    fn vectors(&self, budget: Option<usize>) -> usize {
+        let few = || few(&self.graph, budget);
+        match self.images {
+            Some(_) => self.args.vectors.unwrap_or_else(few),
+            None => 0,
+        }
+    }
+
+    /// The model's file, its figures and those of the float network, where there are images to measure on.
+    fn measure(
+        &self,
+        quantized: &Graph,
+        vectors: usize,
+    ) -> Result<(Vec<u8>, Measurement, Option<Measurement>)> {
+        let Some(images) = &self.images else {
+            let mut model = subbyte::lower::lower(quantized)?;
+            model.input.resize = self.resize.map(files::resize_of);
+            let bytes = subbyte::model::write(&model)?;
+            let measurement = Measurement {
+                bytes: Some(bytes.len()),
+                layers: Some(super::inspect::layers(&model)?),
+                ..Measurement::default()
+            };
+            return Ok((bytes, measurement, None));
+        };
+        let engine = self.args.engine;
+        let (float, _) = measurement::network(&self.graph, None, images, engine)?;
+        let lowered = measurement::lower(quantized, None, images, extent(vectors), engine)?;
+        Ok((lowered.bytes, lowered.measurement, Some(float)))
+    }
+}
+
+/// How models are checked.
+fn extent(vectors: usize) -> Extent {
+    Extent {
+        vectors,
+        compared: Some(COMPARED),
     }
 }
 
@@ -129,13 +255,13 @@ fn check(args: &Quantize) {
 const PROVENANCE: usize = 256;
 
 /// Runs the method that was asked for; `None` where it was interrupted.
-fn quantize(
-    args: &Quantize,
-    graph: &Graph,
-    calibration: &[Images],
-    vectors: usize,
-    tell: impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Option<Graph>> {
+fn quantize(task: &Task<'_>) -> Result<Option<Graph>> {
+    let Task {
+        args,
+        graph,
+        calibration,
+        ..
+    } = task;
     let (placement, clip) = (placement(args, graph), clip(args.clip));
     let rounding = match args.method {
         Method::Uniform => Rounding::ClosedForm,
@@ -148,21 +274,15 @@ fn quantize(
                 vector: args.vector.get(),
                 quality: args.quality.parse()?,
             };
+            let mut bar = task.bar("quantizing");
+            let tell = |progress| tell(&mut bar, progress);
             return unless_stopped(quantize::qsq(graph, calibration, &method, tell));
         }
         Method::Ptilmpq => {
-            let budget = args.budget.unwrap_or_default();
-            let beside = vectors * vector_bytes(graph) + PROVENANCE;
-            let method = Ptilmpq {
-                placement,
-                clip,
-                criterion: match args.criterion {
-                    Criterion::OutputError => quantize::Criterion::OutputError,
-                    Criterion::Published => quantize::Criterion::Published,
-                },
-                budget: budget.saturating_sub(beside),
+            let Some(ranked) = task.ranked(task.criterion())? else {
+                return Ok(None);
             };
-            return unless_stopped(quantize::ptilmpq(graph, calibration, &method, tell));
+            return task.within(&ranked, args.budget.unwrap_or_default());
         }
     };
     let method = Uniform {
@@ -170,10 +290,12 @@ fn quantize(
         clip,
         rounding,
     };
+    let mut bar = task.bar("quantizing");
+    let tell = |progress| tell(&mut bar, progress);
     unless_stopped(quantize::uniform(graph, calibration, &method, tell))
 }
 
-fn unless_stopped(made: Result<Graph, QuantizeError>) -> Result<Option<Graph>> {
+fn unless_stopped<T>(made: Result<T, QuantizeError>) -> Result<Option<T>> {
     match made {
         Err(QuantizeError::Stopped) => Ok(None),
         made => Ok(Some(made?)),
@@ -270,10 +392,10 @@ impl<'a> Report<'a> {
     fn new(
         file: &'a Path,
         graph: &Graph,
-        float: &Measurement,
+        float: Option<Measurement>,
         measurement: &'a Measurement,
     ) -> Result<Self> {
-        let accuracy = float.accuracy();
+        let accuracy = float.and_then(|float| float.accuracy());
         Ok(Self {
             file,
             measurement,
