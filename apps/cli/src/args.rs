@@ -359,7 +359,7 @@ pub struct Quantize {
     /// Largest power of two of a code, for `qsq`: 1, 2 or 4.
     #[arg(long, value_name = "N", default_value = "4", value_parser = ["1", "2", "4"])]
     pub quality: String,
-    /// Bytes that the model may take, such as `9.5MB` (10^6 bytes), for `ptilmpq`.
+    /// Bytes that the model may take, such as `9.5MB` (10^6 bytes), for `ptilmpq` and `auto`.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub budget: Option<usize>,
     /// Points of top-1 accuracy that the model may lose, such as `1.0`, in place of a budget, for `ptilmpq`: the smallest budget is
@@ -414,6 +414,8 @@ pub enum Method {
     Ptilmpq,
     /// Powers of two with a scale for every vector of weights (quality scalable quantization).
     Qsq,
+    /// Of `uniform`, `ptilmpq` and `qsq` the one that moves the network's output least, within a budget.
+    Auto,
 }
 
 /// What makes a channel important.

@@ -1,7 +1,37 @@
 //! How far a network's output distribution is from another's.
 
-use subbyte_exec::{Images, Walk};
+use burn::tensor::{Device, Tensor};
+use subbyte_exec::{Images, Network, Walk};
 use subbyte_graph::Graph;
+
+use crate::QuantizeError;
+
+/// Mean Kullback-Leibler divergence of a quantized classifier's output distribution from the float network's, in nats an image.
+///
+/// # Errors
+/// If a network cannot be run on the images.
+pub fn output_divergence(
+    float: &Graph,
+    quantized: &Graph,
+    images: &[Images],
+) -> Result<f64, QuantizeError> {
+    let [float, quantized] = [float, quantized].map(|g| Network::new(g, &Device::flex()));
+    let (float, quantized) = (float?, quantized?);
+    let (mut moved, mut count) = (0.0, 0);
+    for batch in images {
+        let of = |network: &Network| Ok::<_, QuantizeError>(rows(network.predict(batch)?));
+        moved += divergence(&of(&float)?, &of(&quantized)?) * batch.len() as f64;
+        count += batch.len();
+    }
+    Ok(moved / count.max(1) as f64)
+}
+
+/// The logits of a batch, `[image][class]`.
+fn rows(logits: Tensor<4>) -> Vec<Vec<f64>> {
+    let [_, _, _, classes] = logits.dims();
+    let data: Vec<f64> = logits.into_data().iter::<f64>().collect();
+    data.chunks(classes).map(<[f64]>::to_vec).collect()
+}
 
 /// About `count` of the images, as batches of their own.
 pub(crate) fn spread(batches: &[Images], count: usize) -> Vec<Images> {
@@ -22,15 +52,7 @@ pub(crate) fn spread(batches: &[Images], count: usize) -> Vec<Images> {
 pub(crate) fn logits(walk: &mut Walk<'_>, graph: &Graph) -> Vec<Vec<f64>> {
     walk.run_to(graph.nodes.len());
     let logits = walk.features(graph.outputs[0]);
-    let each = logits.flat_map(|batch| {
-        let [_, _, _, classes] = batch.dims();
-        let data = batch.into_data();
-        let data: Vec<f64> = data.iter::<f64>().collect();
-        data.chunks(classes)
-            .map(<[f64]>::to_vec)
-            .collect::<Vec<_>>()
-    });
-    each.collect()
+    logits.flat_map(rows).collect()
 }
 
 /// Mean Kullback-Leibler divergence between the distributions that logits mean, in nats.

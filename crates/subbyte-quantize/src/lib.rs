@@ -28,6 +28,7 @@ mod synthetic;
 mod uniform;
 mod vector_fit;
 
+pub use divergence::output_divergence;
 pub use error::QuantizeError;
 pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, Ranked, ptilmpq};

@@ -1,3 +1,4 @@
+mod auto;
 mod front;
 mod search;
 
@@ -93,14 +94,18 @@ fn check(args: &Quantize) {
         refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
     }
     let aimed = args.budget.is_some() || args.drop.is_some() || !args.front.is_empty();
-    match (args.method, aimed) {
-        (Method::Ptilmpq, false) => {
+    match args.method {
+        Method::Ptilmpq if !aimed => {
             refuse("the method ptilmpq needs a --budget, such as 9.5MB, a --drop or a --front")
         }
-        (Method::Ptilmpq, true) | (_, false) => {}
-        (_, true) => refuse(
+        Method::Auto if args.budget.is_none() => {
+            refuse("the method auto needs a --budget, such as 9.5MB")
+        }
+        Method::Ptilmpq | Method::Auto => {}
+        _ if aimed => refuse(
             "--budget, --drop and --front are for --method ptilmpq; other methods have --bits",
         ),
+        _ => {}
     }
     let no_data = args.calibration.is_none() && args.data.is_none();
     if no_data && args.drop.is_some() {
@@ -197,13 +202,17 @@ impl<'a> Task<'a> {
         ))
     }
 
+    /// What a budget for a file leaves beside test vectors and provenance.
+    fn for_codes(&self, budget: usize) -> usize {
+        let beside = self.vectors(Some(budget)) * vector_bytes(&self.graph) + PROVENANCE;
+        budget.saturating_sub(beside)
+    }
+
     /// The network within a budget for its file; `None` where it was interrupted.
     fn within(&self, ranked: &Ranked<'_>, budget: usize) -> Result<Option<Graph>> {
-        let beside = self.vectors(Some(budget)) * vector_bytes(&self.graph) + PROVENANCE;
         let mut bar = self.bar("quantizing");
-        unless_stopped(ranked.within(budget.saturating_sub(beside), |progress| {
-            tell(&mut bar, progress)
-        }))
+        let tell = |progress| tell(&mut bar, progress);
+        unless_stopped(ranked.within(self.for_codes(budget), tell))
     }
 
     fn bar(&self, label: &str) -> TaskBar {
@@ -284,6 +293,7 @@ fn quantize(task: &Task<'_>) -> Result<Option<Graph>> {
             };
             return task.within(&ranked, args.budget.unwrap_or_default());
         }
+        Method::Auto => return auto::best(task, args.budget.unwrap_or_default()),
     };
     let method = Uniform {
         placement,

@@ -3,6 +3,7 @@
 mod bench;
 mod cpu;
 mod data;
+mod diff;
 mod eval;
 mod inspect;
 mod plot;

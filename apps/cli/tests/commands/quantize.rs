@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Place, model};
+use crate::support::{Place, decode, model};
 
 /// A trained float network.
 const FLOAT: &str = concat!(
@@ -88,6 +88,151 @@ fn bits_follow_a_budget() {
     let unsaid = place.run(&wish);
     assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
     assert!(unsaid.stderr.contains("needs a --budget"));
+}
+
+#[test]
+fn the_published_criterion_needs_no_images() {
+    let place = Place::new();
+    let written = place.run(&["export", FLOAT, "-o", "float.onnx"]);
+    assert_eq!(written.code, 0, "{}", written.stderr);
+    let always = [
+        "quantize",
+        "float.onnx",
+        "--preprocess",
+        "raw",
+        "--method",
+        "ptilmpq",
+        "--budget",
+        "60kB",
+        "--json",
+    ];
+    let run = |more: &[&str]| place.run(&[&always[..], more].concat());
+    let without = run(&["-o", "free.sbm"]);
+    assert!(
+        without.stderr.contains("no images calibrate"),
+        "{}",
+        without.stderr
+    );
+    let report = without.json();
+    assert!(report["top1"].is_null() && report["float_top1"].is_null());
+    assert_eq!(
+        report["bytes"],
+        std::fs::metadata(place.path("free.sbm")).unwrap().len()
+    );
+    // Images to measure on take no part in it: the same codes come out.
+    let measured = run(&["-o", "measured.sbm", "--data", "builtin", "--vectors", "0"]).json();
+    let eval = |file: &str| {
+        let arguments = ["eval", file, "--data", "builtin", "--json"];
+        top1(&place.run(&arguments).json())
+    };
+    assert_eq!(top1(&measured), eval("free.sbm"));
+    let calibrated = run(&[
+        "-o",
+        "calibrated.sbm",
+        "--calibration",
+        "builtin",
+        "--criterion",
+        "published",
+    ])
+    .json();
+    assert!(
+        top1(&measured) > top1(&calibrated) - 0.03,
+        "{measured} {calibrated}"
+    );
+    let asked = run(&["--criterion", "output-error"]);
+    assert_eq!(asked.code, 2, "{}", asked.stderr);
+}
+
+#[test]
+fn the_method_that_moves_the_output_least_is_taken() {
+    let place = Place::new();
+    let options = ["--method", "auto", "--budget", "30kB", "--vectors", "0"];
+    let report = quantize(&place, &options);
+    assert!(report["bytes"].as_u64().unwrap() <= 30_000, "{report}");
+    assert!(top1(&report) > 0.88, "{report}");
+    let always = ["quantize", FLOAT, "--calibration", "builtin"];
+    let words = ["--images", "64", "-o", "q.sbm"];
+    let outcome = place.run(&[&always[..], &words, &options].concat());
+    let moves = outcome.stderr.lines().filter_map(|line| {
+        let (name, moves) = line.split_once(": ")?;
+        let nats = moves.split_once("moves by ")?.1.strip_suffix(" nats")?;
+        Some((nats.parse::<f64>().ok()?, name))
+    });
+    let moves: Vec<(f64, &str)> = moves
+        .filter(|(_, name)| ["uniform", "ptilmpq", "qsq"].contains(name))
+        .collect();
+    assert_eq!(moves.len(), 3, "{}", outcome.stderr);
+    let least = moves.iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    assert!(outcome.stderr.contains(&format!("took {}", least.1)));
+    let unsaid = place.run(&[&always[..], &["--method", "auto"]].concat());
+    assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
+}
+
+#[test]
+fn a_budget_is_searched_for_a_loss() {
+    let place = Place::new();
+    let options = ["--method", "ptilmpq", "--vectors", "0", "--drop"];
+    let search = |points| quantize(&place, &[&options[..], &[points]].concat());
+    let (much, little) = (search("5"), search("0.5"));
+    let bytes = |report: &Value| report["bytes"].as_u64().unwrap();
+    assert!(bytes(&much) < bytes(&little), "{much} {little}");
+    let lost = |report: &Value| report["float_top1"].as_f64().unwrap() - top1(report);
+    // Other images than those of the search, so nearly.
+    assert!(lost(&little) < 0.015, "{little}");
+    assert!(lost(&much) < 0.065, "{much}");
+    let always = [
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "builtin",
+        "--images",
+        "128",
+        "--bits",
+        "w8a1",
+    ];
+    place
+        .run(&[&always[..], &options[..], &["0"]].concat())
+        .refused(&["even", "lose", "allow more"]);
+}
+
+#[test]
+fn a_front_is_models_a_table_and_a_picture() {
+    let place = Place::new();
+    let always = [
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "builtin",
+        "--images",
+        "128",
+        "--method",
+        "ptilmpq",
+        "--front",
+    ];
+    let run = |more: &[&str]| place.run(&[&always[..], more].concat());
+    let report = run(&["15kB,w3,published:25kB,25kB", "-o", "front", "--json"]).json();
+    let models = report["models"].as_array().unwrap();
+    let names: Vec<&str> = models.iter().filter_map(|m| m["name"].as_str()).collect();
+    assert_eq!(names, ["15 kB", "w3a8", "25 kB, published", "25 kB"]);
+    for model in models {
+        let length = std::fs::metadata(place.path(model["file"].as_str().unwrap()))
+            .unwrap()
+            .len();
+        assert_eq!(model["bytes"], length);
+        assert!(model["budget"].as_u64().is_none_or(|b| length <= b));
+        let drop = report["float_top1"].as_f64().unwrap() - top1(model);
+        assert!((drop - model["drop"].as_f64().unwrap()).abs() < 1e-12);
+    }
+    assert!(top1(&models[3]) > top1(&models[0]), "{report}");
+    assert!(decode(&place.path("front/accuracy-bytes.png")).0 > 400);
+    run(&["15kB"]).refused(&["name their folder with -o"]);
+    let nonsense = run(&["w9", "-o", "front"]);
+    assert_eq!(nonsense.code, 2);
+    assert!(
+        nonsense.stderr.contains("w2 to w8"),
+        "{}",
+        nonsense.stderr
+    );
 }
 
 #[test]
@@ -183,7 +328,7 @@ fn wishes_that_make_no_sense_are_refused_at_once() {
     let place = Place::new();
     for (wish, says) in [
         (["--bits", "w1a8"], "weights need 2 bits"),
-        (["--budget", "20kB"], "is for --method ptilmpq"),
+        (["--budget", "20kB"], "are for --method ptilmpq"),
     ] {
         let outcome =
             place.run(&[&["quantize", FLOAT, "--calibration", "builtin"], &wish[..]].concat());
