@@ -429,7 +429,7 @@ mod tests {
             let phase = (image * 7 + y * (1 + image % 3) + x * (2 + image % 5)) as f64 / 9.0;
             (127.5 + 120.0 * phase.sin()) as u8
         };
-        let image = |image| (0..height * width * colours).map(|i| pixel(image, i));
+        let image = |image| (0..height * width * colours).map(move |i| pixel(image, i));
         (0..count).map(|i| image(i).collect()).collect()
     }
 

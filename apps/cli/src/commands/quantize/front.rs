@@ -70,7 +70,7 @@ pub fn run(task: &Task<'_>) -> Result<ExitCode> {
             task.args.engine,
         )?;
         let name = name(task, place);
-        let file = folder.join(format!("{}.sbm", name.replace([' ', ','], "-")));
+        let file = folder.join(format!("{}.sbm", name.replace(", ", "-").replace(' ', "-")));
         files::write(&file, &lowered.bytes)?;
         let top1 = lowered.measurement.top1;
         note!(
