@@ -83,12 +83,16 @@ impl Ranked<'_> {
     /// If a weight is no finite number.
     pub fn least(&self) -> Result<usize, QuantizeError> {
         let mut budget = 0;
-        loop {
+        let formats = loop {
             // An error tells bytes that are needed, of which runs of channels may ask for more.
             match self.formats(budget) {
                 Err(QuantizeError::Budget { least, .. }) if least > budget => budget = least,
-                formats => return formats.map(|_| budget),
+                formats => break formats?,
             }
+        };
+        match self.losses {
+            None => Ok(budget.max(file_bytes(&round_to_nearest(&self.prepared, &formats)?)?)),
+            Some(_) => Ok(budget),
         }
     }
 
@@ -101,10 +105,26 @@ impl Ranked<'_> {
         budget: usize,
         mut tell: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Graph, QuantizeError> {
-        let formats = self.formats(budget)?;
-        match self.losses {
-            None => round_to_nearest(&self.prepared, &formats),
-            Some(_) => round_in_closed_form(&self.prepared, self.calibration, &formats, &mut tell),
+        if self.losses.is_some() {
+            let formats = self.formats(budget)?;
+            return round_in_closed_form(&self.prepared, self.calibration, &formats, &mut tell);
+        }
+        // What the runs of this rule take is known when they are written.
+        let mut aim = budget;
+        loop {
+            let formats = self.formats(aim).map_err(|error| match error {
+                QuantizeError::Budget { least, .. } => QuantizeError::Budget {
+                    asked: budget,
+                    least: least + (budget - aim),
+                },
+                error => error,
+            })?;
+            let graph = round_to_nearest(&self.prepared, &formats)?;
+            let bytes = file_bytes(&graph)?;
+            if bytes <= budget {
+                return Ok(graph);
+            }
+            aim = aim.saturating_sub(bytes - budget);
         }
     }
 
@@ -119,6 +139,11 @@ impl Ranked<'_> {
             least: least.ceil() as usize + self.beside,
         })
     }
+}
+
+/// Length of the model's file without what it may carry beside the network.
+fn file_bytes(graph: &Graph) -> Result<usize, QuantizeError> {
+    Ok(subbyte_model::write(&subbyte_lower::lower(graph)?)?.len())
 }
 
 /// Bits by a Lagrangian over all channels; channels that share a scale share their bits. The error is the fewest bytes possible.

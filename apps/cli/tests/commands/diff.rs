@@ -37,9 +37,7 @@ fn quantized(place: &Place, bits: &str) {
 
 fn diff(place: &Place, file: &str, more: &[&str]) -> Value {
     let always = ["diff", FLOAT, file, "--data", "builtin", "--images", "32"];
-    place
-        .run(&[&always[..], more, &["--json"]].concat())
-        .json()
+    place.run(&[&always[..], more, &["--json"]].concat()).json()
 }
 
 #[test]

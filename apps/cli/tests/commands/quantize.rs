@@ -228,11 +228,7 @@ fn a_front_is_models_a_table_and_a_picture() {
     run(&["15kB"]).refused(&["name their folder with -o"]);
     let nonsense = run(&["w9", "-o", "front"]);
     assert_eq!(nonsense.code, 2);
-    assert!(
-        nonsense.stderr.contains("w2 to w8"),
-        "{}",
-        nonsense.stderr
-    );
+    assert!(nonsense.stderr.contains("w2 to w8"), "{}", nonsense.stderr);
 }
 
 #[test]
