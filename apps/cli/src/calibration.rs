@@ -7,7 +7,7 @@ use subbyte::data::{self, Geometry, ImageFiles, ImageSet, Part, Resize};
 use subbyte::quantize::Images;
 
 use crate::files::BUILTIN;
-use crate::images::TestImages;
+use crate::images::{Labelled, TestImages};
 use crate::note;
 
 /// Images of a batch.
@@ -69,7 +69,7 @@ pub fn labelled(
     (names, classes): (&[String], Option<usize>),
     count: usize,
     calibrating: usize,
-) -> Result<Option<Vec<(usize, Vec<u8>)>>> {
+) -> Result<Option<Labelled>> {
     let images = match open(path, geometry, resize)? {
         ImageSet::Files(list) if list.classes == [UNKNOWN] => return Ok(None),
         ImageSet::Files(list) => TestImages::numbered(path, list.as_ref().clone(), names, classes)?,

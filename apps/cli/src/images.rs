@@ -14,6 +14,9 @@ use subbyte::data::{self, Example, Geometry, ImageFiles, ImageSet, Resize};
 use crate::files::{self, BUILTIN};
 use crate::{classes, interrupt, note};
 
+/// Images with their labels.
+pub type Labelled = Vec<(usize, Vec<u8>)>;
+
 /// Labelled images to measure on, of one geometry.
 pub struct TestImages {
     images: ImageSet,
@@ -169,7 +172,7 @@ impl TestImages {
 
     /// At most `count` labelled images, spread evenly over those that [`TestImages::spread_checked`] does not choose of `without`; over
     /// all where it leaves none. Broken ones are left out.
-    pub fn labelled(&self, count: usize, without: usize) -> Vec<(usize, Vec<u8>)> {
+    pub fn labelled(&self, count: usize, without: usize) -> Labelled {
         let all = self.len();
         let taken = without.min(all);
         let chosen: BTreeSet<usize> = (0..taken).map(|i| i * all / taken).collect();

@@ -6,6 +6,7 @@ use subbyte::{Plan, Pool};
 
 use super::{Task, tell, unless_stopped};
 use crate::files;
+use crate::images::Labelled;
 use crate::output::thousands;
 use crate::{calibration, interrupt, note};
 
@@ -76,7 +77,7 @@ pub fn within(task: &Task<'_>, points: f64) -> Result<Option<Graph>> {
 }
 
 /// Labelled images: those of the calibration set that do not calibrate, else those that the model is measured on.
-fn labelled(task: &Task<'_>) -> Result<Vec<(usize, Vec<u8>)>> {
+fn labelled(task: &Task<'_>) -> Result<Labelled> {
     let geometry = files::geometry(&task.graph);
     let count = IMAGES.min(IMAGE_BYTES / geometry.bytes()).max(1);
     let classes = (&task.graph.classes[..], files::classes(&task.graph));
