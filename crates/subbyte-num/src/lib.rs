@@ -23,7 +23,7 @@ mod round;
 pub use code::CodeType;
 pub use csd::{csd_keep, csd_terms};
 pub use grid::Grid;
-pub use minifloat::{FormatError, Minifloat, MinifloatGrid};
+pub use minifloat::{FormatError, Minifloat, MinifloatGrid, MinifloatRounder};
 pub use pack::{PackError, Packed, packed_bytes};
 pub use requant::{MulShift, count_thresholds};
 pub use round::{round_half_even, round_half_even_f32, round_half_up};
