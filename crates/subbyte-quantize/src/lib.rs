@@ -8,12 +8,16 @@
 
 mod allocation;
 mod codebook;
+mod density;
 mod divergence;
 mod error;
+mod format_search;
 mod formats;
 mod gram;
 mod histogram;
 mod layer;
+mod learned;
+mod minifloat;
 mod output_error;
 mod overhead;
 mod prepared;
@@ -28,9 +32,13 @@ mod uniform;
 mod vector_fit;
 
 pub use error::QuantizeError;
+pub use format_search::{FormatChoice, Reach};
+pub use learned::Learning;
+pub use minifloat::{Minifloats, WeightFit, WeightRounding, minifloat, weight_fits};
 pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
 pub use subbyte_exec::Images;
+pub use subbyte_num::{FormatError, Minifloat};
 pub use uniform::{Rounding, Uniform, uniform};

@@ -12,6 +12,7 @@ use crate::QuantizeError;
 use crate::formats::Formats;
 use crate::gram::{Measured, Moments};
 use crate::layer::Layer;
+use crate::learned::{Learning, learned};
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
 use crate::rounding::{closed_form, nearest, products, target};
@@ -20,18 +21,44 @@ use crate::scales::Scales;
 /// Output pixels of a layer that its Gram matrix is measured over.
 const PIXELS: usize = 24 * 1024;
 
+/// How important the errors of a row's weights are, one number a weight.
+pub(crate) type Importance<'a> = &'a (dyn Fn(usize) -> &'a Vec<f32> + Sync);
+
+/// Says which codes and scales the weights of a layer get: its number, the weights, and how important they are.
+pub(crate) type Choose<'a> =
+    &'a dyn Fn(usize, &[f32], Importance<'_>) -> Result<(Formats, Scales), QuantizeError>;
+
+/// How codes are found that make a layer's outputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Search {
+    ClosedForm,
+    Learned(Learning),
+}
+
 /// Every weight becomes the nearest value of its row's codebook.
 pub(crate) fn round_to_nearest(
     prepared: &Prepared,
     formats: &[Formats],
 ) -> Result<Graph, QuantizeError> {
+    round_each_to_nearest(prepared, &|i, weights, importance| {
+        let layer = &prepared.layers[i];
+        let scales = Scales::new(prepared, layer, &formats[i], weights, importance);
+        Ok((formats[i].clone(), scales))
+    })
+}
+
+/// As [`round_to_nearest`], with codes and scales as `choose` says.
+pub(crate) fn round_each_to_nearest(
+    prepared: &Prepared,
+    choose: Choose,
+) -> Result<Graph, QuantizeError> {
     let mut placed = prepared.placed.clone();
-    for (layer, formats) in prepared.layers.iter().zip(formats) {
+    for (i, layer) in prepared.layers.iter().enumerate() {
         let weights = prepared.weights(layer)?;
         let one = vec![1.0; layer.geometry.row()];
-        let scales = Scales::new(prepared, layer, formats, &weights, |_| &one);
-        let levels = nearest(&weights, &scales.grids(formats));
-        store(&mut placed, layer, formats, &levels, scales);
+        let (formats, scales) = choose(i, &weights, &|_| &one)?;
+        let levels = nearest(&weights, &scales.grids(&formats));
+        store(&mut placed, layer, &formats, &levels, scales);
     }
     Ok(placed)
 }
@@ -44,12 +71,28 @@ pub(crate) fn round_in_closed_form(
     formats: &[Formats],
     tell: Tell,
 ) -> Result<Graph, QuantizeError> {
+    let choose: Choose = &|i, weights, importance| {
+        let layer = &prepared.layers[i];
+        let scales = Scales::new(prepared, layer, &formats[i], weights, importance);
+        Ok((formats[i].clone(), scales))
+    };
+    round_by_outputs(prepared, calibration, choose, Search::ClosedForm, tell)
+}
+
+/// As [`round_in_closed_form`], with codes and scales as `choose` says of the adapted weights, and rounded by `search`.
+pub(crate) fn round_by_outputs(
+    prepared: &Prepared,
+    calibration: &[Images],
+    choose: Choose,
+    search: Search,
+    tell: Tell,
+) -> Result<Graph, QuantizeError> {
     let mut placed = prepared.placed.clone();
     let network = Network::new(&prepared.placed, &Device::flex())?;
     let mut walk = Walk::new(&network, calibration)?;
     for_each_layer(prepared, calibration, Some(&mut walk), |walk, i, grams| {
         let layer = &prepared.layers[i];
-        let rounded = round_layer(prepared, layer, &formats[i], &grams)?;
+        let rounded = round_layer(prepared, i, choose, search, &grams, &mut *tell)?;
         let inputs = &prepared.placed.nodes[layer.placed].inputs;
         if let Some(walk) = walk {
             walk.set_parameter(inputs[1], &rounded.weights);
@@ -59,7 +102,7 @@ pub(crate) fn round_in_closed_form(
         store(
             &mut placed,
             layer,
-            &formats[i],
+            &rounded.formats,
             &rounded.levels,
             rounded.scales,
         );
@@ -112,6 +155,7 @@ pub(crate) fn for_each_layer(
 }
 
 struct Rounded {
+    formats: Formats,
     levels: Vec<f32>,
     scales: Scales,
     weights: Vec<f32>,
@@ -121,10 +165,13 @@ struct Rounded {
 
 fn round_layer(
     prepared: &Prepared,
-    layer: &Layer,
-    formats: &Formats,
+    i: usize,
+    choose: Choose,
+    search: Search,
     grams: &[Measured],
+    tell: Tell,
 ) -> Result<Rounded, QuantizeError> {
+    let layer = &prepared.layers[i];
     let weights = prepared.weights(layer)?;
     let (row, group) = (layer.geometry.row(), weights.len() / grams.len());
     let rows = weights.len() / row;
@@ -135,19 +182,30 @@ fn round_layer(
         .flat_map_iter(|(weights, gram)| target(weights, gram))
         .collect();
     let variances: Vec<Vec<f32>> = grams.iter().map(|m| m.all.variances()).collect();
-    let mut scales = Scales::new(prepared, layer, formats, &targets, |r| {
-        &variances[r / per_group]
-    });
-    let grids = scales.grids(formats);
-    let round = |(i, (target, gram)): (usize, (&[f32], &Measured))| {
-        closed_form(target, gram, &grids[i * per_group..][..per_group])
+    let (formats, mut scales) = choose(i, &targets, &|r| &variances[r / per_group])?;
+    let grids = scales.grids(&formats);
+    let of_group = |g: usize| &grids[g * per_group..][..per_group];
+    let levels: Vec<f32> = match search {
+        Search::ClosedForm => targets
+            .par_chunks(group)
+            .zip(grams)
+            .enumerate()
+            .flat_map_iter(|(g, (target, gram))| closed_form(target, gram, of_group(g)))
+            .collect(),
+        Search::Learned(learning) => {
+            let mut levels = Vec::with_capacity(targets.len());
+            for (g, (target, gram)) in targets.chunks(group).zip(grams).enumerate() {
+                levels.extend(learned(target, gram, of_group(g), learning, &mut |step| {
+                    tell(Progress::Rounding {
+                        name: layer.name.clone(),
+                        done: g * learning.steps + step,
+                        of: grams.len() * learning.steps,
+                    })
+                })?);
+            }
+            levels
+        }
     };
-    let levels: Vec<f32> = targets
-        .par_chunks(group)
-        .zip(grams)
-        .enumerate()
-        .flat_map_iter(round)
-        .collect();
     // Given the codes, the best scale is one of least squares too.
     let products: Vec<[f64; 3]> = levels
         .chunks(group)
@@ -184,6 +242,7 @@ fn round_layer(
         *bias += (mean(&weights, &gram.float_mean) - mean(&values, &gram.mean)) as f32;
     }
     Ok(Rounded {
+        formats,
         levels,
         scales,
         weights: values,

@@ -1,3 +1,5 @@
+mod minifloat;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,17 +32,23 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             args.network.display()
         );
     };
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| args.network.with_extension("sbm"));
+    let output = args.output.clone().unwrap_or_else(|| {
+        let extension = match args.method {
+            Method::Minifloat => "sbg",
+            _ => "sbm",
+        };
+        args.network.with_extension(extension)
+    });
     if same_file(&args.network, &output) {
         bail!(
-            "the model would overwrite the network {}; give another file with -o",
+            "the result would overwrite the network {}; give another file with -o",
             output.display()
         );
     }
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
+    if args.method == Method::Minifloat {
+        return minifloat::run(args, &graph, recipe, &output);
+    }
     let geometry = files::geometry(&graph);
     let resize = files::resize_for(&args.network, recipe, geometry);
     let path = |first: &Option<String>, second: &Option<String>| {
@@ -109,6 +117,20 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
 
 /// Refuses wishes that make no sense before anything is read.
 fn check(args: &Quantize) {
+    let formats = args.weights.is_some() || args.activations.is_some();
+    match args.method {
+        Method::Minifloat if !formats => refuse(
+            "the method minifloat needs --weights or --activations, such as --weights fp4 --activations fp8",
+        ),
+        Method::Minifloat if args.graph.is_some() => {
+            refuse("the method minifloat writes a network, not a model: give its file with -o")
+        }
+        Method::Minifloat => {}
+        _ if formats => refuse(
+            "--weights and --activations are for --method minifloat; other methods have --bits",
+        ),
+        _ => {}
+    }
     if args.bits.weights < 2 {
         refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
     }
@@ -120,6 +142,7 @@ fn check(args: &Quantize) {
     if args.calibration.is_none()
         && args.data.is_none()
         && args.network.extension().is_some_and(|e| e == "onnx")
+        && (args.method != Method::Minifloat || minifloat::needs_images(args))
     {
         refuse("an ONNX network needs images to calibrate with: give --calibration PATH");
     }
@@ -164,6 +187,7 @@ fn quantize(
             };
             return unless_stopped(quantize::ptilmpq(graph, calibration, &method, tell));
         }
+        Method::Minifloat => unreachable!("makes no model"),
     };
     let method = Uniform {
         placement,
@@ -233,6 +257,9 @@ fn layers(graph: &Graph) -> usize {
 
 fn tell(bar: &mut TaskBar, progress: Progress) -> ControlFlow<()> {
     match progress {
+        Progress::Rounding { name, done, of } => {
+            bar.within(&format!("{name}, {}", percent(done as f64 / of as f64)));
+        }
         Progress::Layer {
             name, done, error, ..
         } => {

@@ -1,6 +1,7 @@
 //! Structural passes: a graph in, a graph out, without data.
 
 mod fold_norms;
+mod place_minifloats;
 mod place_quantizers;
 mod prune;
 
