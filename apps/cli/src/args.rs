@@ -346,7 +346,7 @@ pub struct Quantize {
     #[arg(long, value_name = "BITS", default_value = "8", value_parser = ends)]
     pub ends: Ends,
     /// Steps of learned rounding in each layer, for `minifloat`.
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "500")]
     pub steps: NonZeroUsize,
     /// What makes a channel important, for `ptilmpq`.
     #[arg(long, value_enum, default_value_t = Criterion::OutputError)]

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use subbyte_num::Packed;
+use subbyte_num::{Minifloat, Packed};
 
 /// A named tensor of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,13 @@ impl Param {
 }
 
 impl CodedRows {
+    /// The float format whose levels the codebook holds, code by code; `None` where it holds others.
+    pub fn minifloat(&self) -> Option<Minifloat> {
+        let presets = [Minifloat::OCP_E4M3, Minifloat::OCP_E5M2];
+        let mut formats = Minifloat::all(self.codes.bits(), true).chain(presets);
+        formats.find(|format| format.levels().eq(self.codebook.iter().copied()))
+    }
+
     /// Number of rows of `row` elements each.
     pub fn rows(&self, row: usize) -> usize {
         self.codes.len() / row.max(1)

@@ -428,3 +428,236 @@ fn pieces_of(values: &[f32], mass: &[f32]) -> Vec<Piece> {
     density.extend(values, mass);
     density.pieces()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use subbyte_graph::networks::{FirstLayer, LastLayer, NetworkConfig, build};
+    use subbyte_graph::{Param, Role, Storage};
+
+    use super::*;
+
+    /// A float network for images of 28x28, with random weights.
+    fn float() -> Graph {
+        let config = NetworkConfig {
+            colours: 1,
+            height: 28,
+            width: 28,
+            bits: None,
+            first: FirstLayer::Float,
+            last: LastLayer::Float,
+            ..NetworkConfig::default()
+        };
+        build("small", &config).expect("network")
+    }
+
+    fn images(seed: usize) -> Vec<Images> {
+        let pixel = |i: usize| ((i + seed).wrapping_mul(2_654_435_761) >> 7) as u8;
+        let batch = |b: usize| {
+            Images::new(
+                (0..8 * 784)
+                    .map(|i| pixel(i + 9999 * b))
+                    .collect::<Vec<u8>>(),
+                [8, 28, 28, 1],
+            )
+        };
+        (0..4).map(batch).collect()
+    }
+
+    fn method(weights: &str, activations: &str, rounding: WeightRounding) -> Minifloats {
+        Minifloats {
+            weights: weights.parse().ok(),
+            activations: activations.parse().ok(),
+            ends: Some(8),
+            reach: Reach::Search,
+            per_channel: false,
+            rounding,
+        }
+    }
+
+    fn go_on(_: Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn outputs(graph: &Graph) -> Vec<f32> {
+        let network = Network::new(graph, &Device::flex()).expect("runs");
+        let run = |images: &Images| -> Vec<f32> {
+            let data: TensorData = network.predict(images).expect("forward").into_data();
+            data.iter::<f32>().collect()
+        };
+        images(77).iter().flat_map(run).collect()
+    }
+
+    /// Squared error of the outputs by their squares.
+    fn moved(graph: &Graph, float: &Graph) -> f32 {
+        let (found, expected) = (outputs(graph), outputs(float));
+        let off: f32 = found
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum();
+        off / expected.iter().map(|x| x * x).sum::<f32>()
+    }
+
+    #[test]
+    fn the_better_a_weight_is_rounded_the_less_the_network_moves() {
+        let float = float();
+        let quantized = |weights: &str, rounding| {
+            let method = method(weights, "fp8", rounding);
+            let made = minifloat(&float, &images(1), &method, go_on).expect("quantized");
+            moved(&made, &float)
+        };
+        let eight = quantized("fp8", WeightRounding::Nearest);
+        let four = quantized("fp4", WeightRounding::Nearest);
+        let closed = quantized("fp4", WeightRounding::ClosedForm);
+        let learned = quantized("fp4", WeightRounding::Learned(Learning::default()));
+        assert!(eight < 0.01 && eight < 0.1 * four, "{eight} {four}");
+        assert!(
+            closed < 0.7 * four && learned < 0.7 * four,
+            "{closed} {learned} {four}"
+        );
+    }
+
+    #[test]
+    fn weights_lie_in_their_bits_and_activations_have_quantizers() {
+        let float = float();
+        let method = method("fp4", "fp8", WeightRounding::Nearest);
+        let made = minifloat(&float, &images(1), &method, go_on).expect("quantized");
+        let ends = ends(&float);
+        assert_eq!(ends.len(), 2);
+        let mut layers = 0;
+        for node in &made.nodes {
+            if !matches!(node.op, Op::Conv2d { .. } | Op::Linear) {
+                continue;
+            }
+            layers += 1;
+            let (_, weights) = made.param_of(node.inputs[1]).expect("weights");
+            let end = ends.iter().any(|&id| float.nodes[id].name == node.name);
+            assert_eq!(
+                weights.code_bits(),
+                Some(if end { 8 } else { 4 }),
+                "{}",
+                node.name
+            );
+            let Storage::Codes(runs) = &weights.storage else {
+                panic!("{} is in floats", node.name)
+            };
+            let bytes: usize = runs.iter().map(|run| run.codes.bytes().len()).sum();
+            assert_eq!(bytes, weights.len() * if end { 8 } else { 4 } / 8);
+            assert!(runs[0].minifloat().is_some());
+            let Op::Minifloat { format, .. } = made.nodes[node.inputs[0]].op else {
+                panic!("{} reads floats", node.name)
+            };
+            // Pixels have both signs, and all else is behind a ReLU.
+            assert_eq!(format.is_signed(), layers == 1, "{}", node.name);
+        }
+        assert!(layers > 2 && !made.is_fully_quantized());
+    }
+
+    #[test]
+    fn floats_are_never_worse_than_integers_of_their_bits() {
+        let float = float();
+        for per_channel in [false, true] {
+            let fits = |weights: &str| {
+                let mut method = method(weights, "", WeightRounding::Nearest);
+                method.per_channel = per_channel;
+                weight_fits(&float, &method).expect("fits")
+            };
+            for (floats, integers) in fits("fp4").iter().zip(&fits("int4")) {
+                assert_eq!(floats.layer, integers.layer);
+                assert!(
+                    floats.sqnr_db >= integers.sqnr_db,
+                    "{floats:?} {integers:?}"
+                );
+                assert_eq!(integers.format.exponent_bits(), 1);
+            }
+        }
+        let fits = |per_channel| {
+            let mut method = method("fp4", "", WeightRounding::Nearest);
+            method.per_channel = per_channel;
+            weight_fits(&float, &method).expect("fits")
+        };
+        for (rows, tensor) in fits(true).iter().zip(&fits(false)) {
+            assert!(rows.sqnr_db > tensor.sqnr_db - 0.05, "{rows:?} {tensor:?}");
+        }
+    }
+
+    #[test]
+    fn tensors_with_a_known_least_value_may_begin_there() {
+        let mut g = Graph::new("silu");
+        let image = Op::Image {
+            colours: 1,
+            height: 2,
+            width: 2,
+        };
+        let image = g.push("image", image, &[]);
+        let normalize = Op::Normalize {
+            mean: vec![0.5],
+            std: vec![0.1],
+        };
+        let x = g.push("x", normalize, &[image]);
+        let silu = g.push("silu", Op::Silu, &[x]);
+        let up = Op::Upsample {
+            vertical: 2,
+            horizontal: 2,
+        };
+        let up = g.push("up", up, &[silu]);
+        let weight = g.param("w", Param::new([1, 1, 1, 1], Role::Weight, vec![1.0]));
+        let conv = g.conv2d("conv", up, weight, 1, 0, 1);
+        g.outputs = vec![conv];
+        let find = |choice: &str| {
+            let choice = choice.parse().unwrap();
+            candidates(&g, up, choice, Reach::Search, [-0.27, 5.0])
+        };
+        assert_eq!(find("int8").len(), 2);
+        assert_eq!(find("fp8").len(), 14);
+        assert_eq!(find("e4m3").len(), 1);
+        assert!(
+            find("fp8")
+                .iter()
+                .any(|c| c.offset == LEAST_SILU && !c.format.is_signed())
+        );
+        // Integers gain a bit there: without a sign their steps are half as wide.
+        let method = method("float", "int4", WeightRounding::Nearest);
+        let pixels = Images::new(
+            (0..64).map(|i| 90 + i * 2).collect::<Vec<u8>>(),
+            [16, 2, 2, 1],
+        );
+        let made = minifloat(&g, &[pixels], &method, go_on).expect("quantized");
+        let offset = made.nodes.iter().find_map(|node| match node.op {
+            Op::Minifloat { offset, .. } => Some(offset),
+            _ => None,
+        });
+        assert_eq!(offset, Some(LEAST_SILU));
+        assert_eq!(made.params["w"].to_vec(), [1.0]);
+    }
+
+    #[test]
+    fn what_cannot_be_quantized_is_named() {
+        let method = method("fp4", "fp8", WeightRounding::Nearest);
+        let error = |graph: &Graph, images: &[Images]| {
+            let made = minifloat(graph, images, &method, go_on);
+            made.expect_err("not quantized").to_string()
+        };
+        let float = float();
+        assert!(error(&float, &[]).contains("no image"));
+        let with = |value: f32| {
+            let mut graph = float.clone();
+            let weight = graph.params.get_mut("conv2.weight").expect("a layer");
+            weight.storage = Storage::F32(vec![value; weight.len()]);
+            graph
+        };
+        let zeros = error(&with(0.0), &images(1));
+        assert!(
+            zeros.contains("conv2") && zeros.contains("zero everywhere"),
+            "{zeros}"
+        );
+        let huge = error(&with(f32::NAN), &images(1));
+        assert!(huge.contains("conv2") && huge.contains("NaN"), "{huge}");
+        let made = minifloat(&float, &images(1), &method, go_on).expect("quantized");
+        let twice = error(&made, &images(1));
+        assert!(twice.contains("quantized already"), "{twice}");
+        let stopped = minifloat(&float, &images(1), &method, |_| ControlFlow::Break(()));
+        assert!(matches!(stopped, Err(QuantizeError::Stopped)));
+    }
+}
