@@ -192,7 +192,7 @@ mod tests {
         let mut twice = Density::new();
         twice.extend(&values, &mass);
         let mut plain = Density::new();
-        plain.extend(&[0.3, 0.3, 1.0], &[1.0]);
+        plain.extend(&[0.3, 0.3, 1.0, -0.7], &[1.0, 1.0, 1.0, 0.0]);
         let error = |pieces: &[Piece]| squared_error(pieces, &[-1.0, 0.0, 1.0], 1.0, 0.0);
         assert!((error(&twice.pieces()) - error(&plain.pieces())).abs() < 1e-9);
         assert!((error(&points(&values, &mass)) - 0.18).abs() < 1e-6);

@@ -181,15 +181,14 @@ mod tests {
             .collect()
     }
 
-    /// Quantiles of a distribution of unit variance.
+    /// Evenly spread values of a distribution of unit variance, by the method of Box and Muller.
     fn normal(count: usize) -> Vec<f32> {
-        // The sum of twelve quantiles is near enough to a Gaussian, and needs no special function.
-        let uniform = |i: usize, k: usize| {
-            ((i * (2 * k + 7919) + k * 104_729) % 1_000_003) as f32 / 1_000_003.0 - 0.5
+        let value = |i: usize| {
+            let radius = (-2.0 * ((i as f64 + 0.5) / count as f64).ln()).sqrt();
+            let turn = i as f64 * 0.618_033_988_749_895 % 1.0;
+            (radius * (std::f64::consts::TAU * turn).cos()) as f32
         };
-        (0..count)
-            .map(|i| (0..12).map(|k| uniform(i, k)).sum())
-            .collect()
+        (0..count).map(value).collect()
     }
 
     fn laplace(count: usize) -> Vec<f32> {

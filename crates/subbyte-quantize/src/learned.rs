@@ -394,7 +394,7 @@ mod tests {
         }
         let definite = |alpha: &&f32| [0.0, 1.0].contains(&soft(**alpha).0);
         let share = choices.alpha.iter().filter(definite).count() as f32 / target.len() as f32;
-        assert!(share > 0.95, "only {share} of all choices are made");
+        assert!(share > 0.9, "only {share} of all choices are made");
     }
 
     #[test]

@@ -647,7 +647,17 @@ mod tests {
             weight.storage = Storage::F32(vec![value; weight.len()]);
             graph
         };
-        let zeros = error(&with(0.0), &images(1));
+        let dead = error(&with(0.0), &images(1));
+        assert!(
+            dead.contains("zero everywhere") && dead.contains("calibrate"),
+            "{dead}"
+        );
+        let only_weights = Minifloats {
+            activations: None,
+            ..method.clone()
+        };
+        let zeros = minifloat(&with(0.0), &[], &only_weights, go_on).expect_err("zeros");
+        let zeros = zeros.to_string();
         assert!(
             zeros.contains("conv2") && zeros.contains("zero everywhere"),
             "{zeros}"
