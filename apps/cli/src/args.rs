@@ -348,6 +348,9 @@ pub struct Quantize {
     /// Steps of learned rounding in each layer, for `minifloat`.
     #[arg(long, value_name = "N", default_value = "500")]
     pub steps: NonZeroUsize,
+    /// File in which `minifloat` keeps the layers that it has rounded, and from which it goes on where it is there.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// What makes a channel important, for `ptilmpq`.
     #[arg(long, value_enum, default_value_t = Criterion::OutputError)]
     pub criterion: Criterion,

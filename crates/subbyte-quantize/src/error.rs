@@ -48,6 +48,11 @@ pub enum QuantizeError {
         /// Bytes that it takes with the fewest bits.
         least: usize,
     },
+    /// A rounding cannot go on from the network that was kept.
+    #[error(
+        "what was kept is of another network, of other images or of other settings; start anew without it"
+    )]
+    OtherState,
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

@@ -34,11 +34,14 @@ mod vector_fit;
 pub use error::QuantizeError;
 pub use format_search::{FormatChoice, Reach};
 pub use learned::Learning;
-pub use minifloat::{Minifloats, WeightFit, WeightRounding, minifloat, weight_fits};
+pub use minifloat::{
+    Minifloats, WeightFit, WeightRounding, minifloat, resume_minifloat, weight_fits,
+};
 pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
+pub use round_network::State;
 pub use subbyte_exec::Images;
 pub use subbyte_num::{FormatError, Minifloat};
 pub use uniform::{Rounding, Uniform, uniform};

@@ -19,7 +19,7 @@ use crate::layer::Layer;
 use crate::learned::Learning;
 use crate::prepared::Prepared;
 use crate::progress::{Progress, Tell};
-use crate::round_network::{Importance, Search, round_by_outputs, round_each_to_nearest};
+use crate::round_network::{Importance, Search, State, round_by_outputs, round_each_to_nearest};
 use crate::scales::Scales;
 
 /// Rows of more weights than this are searched by their density.
@@ -70,6 +70,20 @@ pub fn minifloat(
     float: &Graph,
     calibration: &[Images],
     method: &Minifloats,
+    tell: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Graph, QuantizeError> {
+    resume_minifloat(float, calibration, method, &mut State::default(), tell)
+}
+
+/// As [`minifloat`], going on from layers that were rounded before; with the same network, images and method the result is the same.
+///
+/// # Errors
+/// As [`minifloat`], and if what was kept is of another network or other activations.
+pub fn resume_minifloat(
+    float: &Graph,
+    calibration: &[Images],
+    method: &Minifloats,
+    state: &mut State<'_>,
     mut tell: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Graph, QuantizeError> {
     let needs_images = method.activations.is_some() || method.rounding != WeightRounding::Nearest;
@@ -92,7 +106,7 @@ pub fn minifloat(
         WeightRounding::ClosedForm => Search::ClosedForm,
         WeightRounding::Learned(learning) => Search::Learned(learning),
     };
-    round_by_outputs(&prepared, calibration, &choose, search, &mut tell)
+    round_by_outputs(&prepared, calibration, &choose, search, state, &mut tell)
 }
 
 /// What rounding a layer's weights to the nearest value does to them.
@@ -630,6 +644,51 @@ mod tests {
         });
         assert_eq!(offset, Some(LEAST_SILU));
         assert_eq!(made.params["w"].to_vec(), [1.0]);
+    }
+
+    #[test]
+    fn a_rounding_that_was_interrupted_ends_as_one_that_was_not() {
+        let float = float();
+        let method = method("fp4", "fp8", WeightRounding::ClosedForm);
+        let whole = minifloat(&float, &images(1), &method, go_on).expect("quantized");
+        let mut kept = None;
+        let mut keep = |graph: &Graph| {
+            kept = Some(graph.clone());
+            ControlFlow::Continue(())
+        };
+        let mut state = State {
+            started: None,
+            keep: Some(&mut keep),
+        };
+        let stopped =
+            resume_minifloat(&float, &images(1), &method, &mut state, |told| match told {
+                Progress::Layer { done: 2, .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            });
+        assert!(matches!(stopped, Err(QuantizeError::Stopped)));
+        let go_on_from = |started: Graph, float: &Graph| {
+            let mut layers = Vec::new();
+            let mut state = State {
+                started: Some(started),
+                keep: None,
+            };
+            let made = resume_minifloat(float, &images(1), &method, &mut state, |told| {
+                if let Progress::Layer { done, .. } = told {
+                    layers.push(done);
+                }
+                ControlFlow::Continue(())
+            });
+            made.map(|made| (made, layers))
+        };
+        let kept = kept.expect("two layers");
+        let (made, layers) = go_on_from(kept.clone(), &float).expect("quantized");
+        assert_eq!(layers[0], 3);
+        assert!(made == whole);
+        let mut other = float.clone();
+        let weight = other.params.get_mut("classifier.weight").expect("a layer");
+        weight.storage = Storage::F32(vec![0.25; weight.len()]);
+        let refused = go_on_from(kept, &other);
+        assert!(matches!(refused, Err(QuantizeError::OtherState)));
     }
 
     #[test]

@@ -126,6 +126,7 @@ fn check(args: &Quantize) {
             refuse("the method minifloat writes a network, not a model: give its file with -o")
         }
         Method::Minifloat => {}
+        _ if args.state.is_some() => refuse("--state is for --method minifloat"),
         _ if formats => refuse(
             "--weights and --activations are for --method minifloat; other methods have --bits",
         ),

@@ -220,6 +220,27 @@ fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
     place
         .run(&["export", "q.sbg", "-o", "q.onnx"])
         .refused(&["floats, for which ONNX"]);
+    // A state is gone when the work is done, and one of something else is refused.
+    let stated = [
+        "--weights",
+        "fp4",
+        "--rounding",
+        "closed-form",
+        "--state",
+        "state.sbg",
+    ];
+    quantize(&stated);
+    assert!(!place.path("state.sbg").exists());
+    std::fs::copy(place.path("q.sbg"), place.path("state.sbg")).unwrap();
+    let arguments = [
+        &always,
+        &["--method", "minifloat", "-o", "r.sbg"],
+        &stated[..],
+    ]
+    .concat();
+    place
+        .run(&arguments)
+        .refused(&["state.sbg keeps layers of another network"]);
     let largest = quantize(&[
         "--weights",
         "e2m1",

@@ -1,12 +1,14 @@
 //! `quantize --method minifloat`: a network whose layers multiply floats of few bits.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use subbyte::graph::{Graph, sbg};
-use subbyte::quantize::{self, Learning, Minifloats, WeightFit};
+use subbyte::quantize::{self, Images, Learning, Minifloats, Progress, State, WeightFit};
 use subbyte::train::Recipe;
 
 use super::{layers, tell, unless_stopped};
@@ -57,12 +59,17 @@ pub fn run(
     };
     interrupt::watch()?;
     let mut bar = TaskBar::new("quantizing", "layer", 0, layers(graph));
-    let quantized = quantize::minifloat(graph, &batches, &method, |progress| {
-        tell(&mut bar, progress)
-    });
+    let told = |progress| tell(&mut bar, progress);
+    let quantized = quantize(graph, &batches, &method, args.state.as_deref(), told)?;
     drop(bar);
-    let Some(quantized) = unless_stopped(quantized)? else {
-        note!("interrupted; nothing was written");
+    let Some(quantized) = quantized else {
+        match &args.state {
+            Some(state) => note!(
+                "interrupted; the layers that were rounded lie in {}",
+                state.display()
+            ),
+            None => note!("interrupted; nothing was written"),
+        }
         return Ok(interrupt::exit_code());
     };
     let bytes = sbg::to_bytes(&quantized, &sbg::Extras::default())?;
@@ -74,6 +81,9 @@ pub fn run(
         None => None,
     };
     files::write(output, &bytes)?;
+    if let Some(state) = args.state.as_ref().filter(|state| state.exists()) {
+        std::fs::remove_file(state)?;
+    }
     let weights = match method.weights {
         Some(_) => quantize::weight_fits(graph, &method)?,
         None => Vec::new(),
@@ -92,6 +102,62 @@ pub fn run(
     table.row(["bytes of the float network".to_owned(), float_bytes]);
     print(&table.to_string())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Key of the text by which a state knows what it belongs to.
+const OF: &str = "quantize";
+
+/// The quantized network, `None` where it was interrupted; what is done is kept in `state` after every layer.
+fn quantize(
+    graph: &Graph,
+    calibration: &[Images],
+    method: &Minifloats,
+    state: Option<&Path>,
+    told: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Option<Graph>> {
+    let Some(path) = state else {
+        return unless_stopped(quantize::minifloat(graph, calibration, method, told));
+    };
+    let mut inputs = DefaultHasher::new();
+    sbg::to_bytes(graph, &sbg::Extras::default())?.hash(&mut inputs);
+    calibration
+        .iter()
+        .for_each(|images| images.data().hash(&mut inputs));
+    let of = format!("{method:?} of {:016x}", inputs.finish());
+    let started = match path.exists() {
+        false => None,
+        true => {
+            let (started, extras) = sbg::load(path)?;
+            if extras.text.get(OF) != Some(&of) {
+                bail!(
+                    "{} keeps layers of another network, of other images or of other settings; remove it to start anew",
+                    path.display()
+                );
+            }
+            Some(started)
+        }
+    };
+    let extras = sbg::Extras {
+        text: [(OF.to_owned(), of)].into(),
+        ..sbg::Extras::default()
+    };
+    let mut failed = None;
+    let mut keep = |graph: &Graph| match sbg::save(path, graph, &extras) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    let mut state = State {
+        started,
+        keep: Some(&mut keep),
+    };
+    let made = quantize::resume_minifloat(graph, calibration, method, &mut state, told);
+    match failed {
+        Some(error) => Err(error.into()),
+        None => unless_stopped(made),
+    }
 }
 
 fn method(args: &Quantize) -> Minifloats {
