@@ -370,6 +370,30 @@ pub struct Quantize {
     /// bits, separated by commas. Models, a table and a picture of accuracy against bytes go into the folder that -o names.
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["budget", "drop"])]
     pub front: Vec<Place>,
+    /// Formats of weights, for `minifloat`: fp4 for any float of 4 bits, int4, a format such as e2m1 or ocp-e4m3, or float.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub weights: Option<Format>,
+    /// Formats of activations, for `minifloat`, given like those of weights.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub activations: Option<Format>,
+    /// How weights get their codes, for `minifloat`.
+    #[arg(long, value_enum, default_value_t = WeightRounding::Learned)]
+    pub rounding: WeightRounding,
+    /// How far formats reach, for `minifloat`.
+    #[arg(long, value_enum, default_value_t = Reach::Search)]
+    pub reach: Reach,
+    /// A range for every output channel of weights in place of one for the layer, for `minifloat`.
+    #[arg(long)]
+    pub per_channel: bool,
+    /// Bits of the first and the last layer, for `minifloat`: 2 to 8, or `same` for those of the others.
+    #[arg(long, value_name = "BITS", default_value = "8", value_parser = ends)]
+    pub ends: Ends,
+    /// Steps of learned rounding in each layer, for `minifloat`.
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub steps: NonZeroUsize,
+    /// File in which `minifloat` keeps the layers that it has rounded, and from which it goes on where it is there.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// What makes a channel important, for `ptilmpq`; its error at the output unless there are no images to calibrate with.
     #[arg(long, value_enum)]
     pub criterion: Option<Criterion>,
@@ -389,7 +413,7 @@ pub struct Quantize {
     /// Test vectors to put into the model; as many as are small beside it unless given.
     #[arg(long, value_name = "N")]
     pub vectors: Option<usize>,
-    /// Model to write; the network's name with `.sbm` unless given. With --front a folder.
+    /// Model to write, or the network of `minifloat`; the network's name with `.sbm` or `.sbg` unless given. With --front a folder.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Write the quantized network too, for more than running it.
@@ -416,6 +440,51 @@ pub enum Method {
     Qsq,
     /// Of `uniform`, `ptilmpq` and `qsq` the one that moves the network's output least, within a budget.
     Auto,
+    /// Floats of few bits, or integers searched alike, in the layers' inputs and weights; the result is a network, not an integer model.
+    Minifloat,
+}
+
+/// How the weights of low-bit floats get their codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum WeightRounding {
+    /// The nearest one.
+    Nearest,
+    /// One input after another, each error spread over those that are left.
+    ClosedForm,
+    /// Learned, layer by layer.
+    Learned,
+}
+
+/// How far low-bit formats reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Reach {
+    /// To where the squared error is least.
+    Search,
+    /// To the largest magnitude.
+    Max,
+}
+
+/// Formats to choose from; `None` leaves floats as they are.
+pub type Format = Option<subbyte::quantize::FormatChoice>;
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "float" => Ok(None),
+        name => name.parse().map(Some).map_err(|e: subbyte::quantize::FormatError| {
+            format!("{e}; fp2 to fp8 leave the choice open, int2 to int8 are integers, float changes nothing")
+        }),
+    }
+}
+
+/// Bits of the first and the last layer; `None` for those of the others.
+pub type Ends = Option<u8>;
+
+fn ends(text: &str) -> Result<Ends, String> {
+    match (text, text.parse()) {
+        ("same", _) => Ok(None),
+        (_, Ok(bits @ 2..=8)) => Ok(Some(bits)),
+        _ => Err("give 2 to 8 bits, or same".to_owned()),
+    }
 }
 
 /// What makes a channel important.

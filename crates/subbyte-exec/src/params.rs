@@ -1,11 +1,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use subbyte_graph::{Graph, Role};
+use subbyte_graph::{Graph, Param as GraphParam, Role};
 
 use crate::ExecError;
 
 /// The parameters of a graph as one burn module: each a flat `[len]` tensor, in the order of their names. The graph knows their
-/// shapes. Those whose role is trained require gradients.
+/// shapes. Those whose role is trained require gradients. Those that are codes and never trained are not here: they stay packed in
+/// the graph, and a pass decodes each when it comes to it.
 #[derive(Module, Debug)]
 pub struct Parameters {
     tensors: Vec<Param<Tensor<1>>>,
@@ -24,12 +25,18 @@ pub struct ParameterInfo {
     pub len: usize,
 }
 
+/// Whether a parameter is kept at the bit width of its codes.
+fn stays_packed(param: &GraphParam) -> bool {
+    param.code_bits().is_some() && !param.role.is_trained()
+}
+
 impl Parameters {
     /// Uploads the parameters of `graph`.
     pub fn new(graph: &Graph, device: &Device) -> Self {
         let (tensors, infos) = graph
             .params
             .iter()
+            .filter(|(_, param)| !stays_packed(param))
             .map(|(name, param)| {
                 let data = TensorData::new(param.to_vec(), [param.len()]);
                 let info = ParameterInfo {

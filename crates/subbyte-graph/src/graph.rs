@@ -138,7 +138,7 @@ impl Graph {
         for _ in 0..self.nodes.len() {
             match self.nodes.get(id)? {
                 Node {
-                    op: Op::Quantize(_),
+                    op: Op::Quantize(_) | Op::Minifloat { .. },
                     inputs,
                     ..
                 } => id = *inputs.first()?,

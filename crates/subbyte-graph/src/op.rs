@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use subbyte_num::Minifloat;
 
 use crate::Quantizer;
 
@@ -96,6 +97,33 @@ pub enum Op {
     },
     /// `[x]` or `[x, parameter of the quantizer]`: every value becomes the nearest one that the quantizer's codes can stand for.
     Quantize(Quantizer),
+    /// `[x, clip [1]]`, or `clip [O]` for a weight: every value becomes the nearest `offset + level * clip / largest level` of a float
+    /// format of few bits ([`subbyte_num::MinifloatGrid`], methods.md 4.2). Such numbers have no integer form.
+    Minifloat {
+        /// Bits of exponent and mantissa.
+        #[serde(with = "name")]
+        format: Minifloat,
+        /// Value of level 0; other than 0 behind functions whose smallest value is known, such as SiLU.
+        #[serde(default)]
+        offset: f32,
+    },
+}
+
+/// Formats by their names.
+mod name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use subbyte_num::Minifloat;
+
+    pub(super) fn serialize<S: Serializer>(format: &Minifloat, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(format)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Minifloat, D::Error> {
+        let name = String::deserialize(from)?;
+        name.parse()
+            .map_err(|e| D::Error::custom(format!("`{name}`: {e}")))
+    }
 }
 
 /// Window of a pool.

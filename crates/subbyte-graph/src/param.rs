@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use subbyte_num::Packed;
+use subbyte_num::{Minifloat, Packed};
 
 /// A named tensor of a graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,13 @@ impl Param {
 }
 
 impl CodedRows {
+    /// The float format whose levels the codebook holds, code by code; `None` where it holds others.
+    pub fn minifloat(&self) -> Option<Minifloat> {
+        let presets = [Minifloat::OCP_E4M3, Minifloat::OCP_E5M2];
+        let mut formats = Minifloat::all(self.codes.bits(), true).chain(presets);
+        formats.find(|format| format.levels().eq(self.codebook.iter().copied()))
+    }
+
     /// Number of rows of `row` elements each.
     pub fn rows(&self, row: usize) -> usize {
         self.codes.len() / row.max(1)
@@ -148,14 +155,19 @@ impl CodedRows {
     /// Appends the numbers of rows of `row` elements, `taps` of them for each input channel.
     fn decode(&self, row: usize, taps: usize, numbers: &mut Vec<f32>) {
         let rows = self.rows(row).max(1);
-        for (i, code) in self.codes.iter().enumerate() {
-            let (r, at) = (i / row, i % row);
+        for (r, codes) in self.codes.unpack().chunks(row.max(1)).enumerate() {
             let scale = self.scales[r * self.scales.len() / rows];
-            let multiplier = self.multipliers.as_ref().map_or(1.0, |m| {
-                let runs = (row / taps).div_ceil(m.length);
+            let level = |code: &u8| self.codebook[usize::from(*code)];
+            let Some(m) = &self.multipliers else {
+                numbers.extend(codes.iter().map(|code| level(code) * scale));
+                continue;
+            };
+            let runs = (row / taps).div_ceil(m.length);
+            let multiplier = |at: usize| {
                 f32::from(m.values[(r * taps + at % taps) * runs + at / taps / m.length])
-            });
-            numbers.push(self.codebook[usize::from(code)] * multiplier * scale);
+            };
+            let each = codes.iter().enumerate();
+            numbers.extend(each.map(|(at, code)| level(code) * multiplier(at) * scale));
         }
     }
 }

@@ -1,4 +1,8 @@
-//! The levels that weights may have: whole numbers that a scale makes values of.
+//! The levels that weights may have, which a scale makes values of.
+
+use subbyte_num::Minifloat;
+
+use crate::density::rising_levels;
 
 /// Levels of a row of weights, in rising order.
 #[derive(Clone, Debug, PartialEq)]
@@ -7,6 +11,8 @@ pub(crate) struct Codebook {
     levels: Vec<f32>,
     /// Whether the levels are neighbouring whole numbers.
     uniform: bool,
+    /// The format whose levels they are, where codes are those of a format.
+    format: Option<Minifloat>,
 }
 
 impl Codebook {
@@ -40,6 +46,17 @@ impl Codebook {
         Self::of(if largest == 1 { 2 } else { 3 }, levels)
     }
 
+    /// The levels and codes of a float format.
+    pub fn minifloat(format: Minifloat) -> Self {
+        let levels = rising_levels(format);
+        Self {
+            bits: format.bits(),
+            levels: levels.into_iter().map(|level| level as f32).collect(),
+            uniform: false,
+            format: Some(format),
+        }
+    }
+
     fn of(bits: u8, mut levels: Vec<i32>) -> Self {
         levels.sort_unstable();
         levels.dedup();
@@ -49,6 +66,7 @@ impl Codebook {
             bits,
             levels: levels.into_iter().map(|l| l as f32).collect(),
             uniform,
+            format: None,
         }
     }
 
@@ -67,6 +85,9 @@ impl Codebook {
         if self.uniform {
             return subbyte_num::round_half_even_f32(x).clamp(self.levels[0], self.max());
         }
+        if let Some(format) = self.format {
+            return format.nearest(x);
+        }
         let above = self.levels.partition_point(|l| *l < x);
         match (above.checked_sub(1), self.levels.get(above)) {
             (Some(below), Some(&above)) => {
@@ -78,13 +99,26 @@ impl Codebook {
         }
     }
 
+    /// The largest level up to `x` and the next one above it; the outermost two beyond the ends.
+    pub fn neighbours(&self, x: f32) -> [f32; 2] {
+        let above = self.levels.partition_point(|level| *level <= x);
+        let above = above.clamp(1, self.levels.len() - 1);
+        [self.levels[above - 1], self.levels[above]]
+    }
+
     /// Code of a level.
     pub fn code(&self, level: f32) -> u8 {
+        if let Some(format) = self.format {
+            return format.code(level);
+        }
         self.levels.partition_point(|l| *l < level) as u8
     }
 
     /// Level of every code; codes beyond the last level repeat it.
     pub fn entries(&self) -> Vec<f32> {
+        if let Some(format) = self.format {
+            return format.levels().map(|level| level + 0.0).collect();
+        }
         let mut entries = self.levels.clone();
         entries.resize(1 << self.bits, self.max());
         entries
@@ -152,12 +186,35 @@ mod tests {
             Codebook::regions(3, 4.2),
             Codebook::powers_of_two(1),
             Codebook::powers_of_two(2),
+            Codebook::minifloat(Minifloat::E2M1),
+            Codebook::minifloat(Minifloat::OCP_E5M2),
         ];
         for book in books {
             for level in &book.levels {
                 let code = book.code(*level);
                 assert_eq!(book.entries()[usize::from(code)], *level);
                 assert_eq!(book.nearest(*level), *level);
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_has_a_level_on_either_side() {
+        for book in [Codebook::minifloat(Minifloat::E2M1), Codebook::signed(4)] {
+            for i in -200..200 {
+                let x = i as f32 * 0.1;
+                let [below, above] = book.neighbours(x);
+                let nearest = book.nearest(x);
+                assert!(nearest == below || nearest == above, "{x}");
+                let inside = x >= book.levels[0] && x < book.max();
+                assert_eq!(below <= x && x < above, inside, "{x}");
+                assert_eq!(
+                    book.levels
+                        .iter()
+                        .filter(|l| **l > below && **l < above)
+                        .count(),
+                    0
+                );
             }
         }
     }

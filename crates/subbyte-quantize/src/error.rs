@@ -27,6 +27,19 @@ pub enum QuantizeError {
         /// How many.
         count: usize,
     },
+    /// A tensor holds nothing but zeros.
+    #[error(
+        "`{place}` is zero everywhere, so that no range of floats can be found for it; {advice}"
+    )]
+    OnlyZeros {
+        /// Node or parameter.
+        place: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// There are no images.
+    #[error("there is no image to calibrate with; give some")]
+    NoImages,
     /// Not even the fewest bits fit into the budget.
     #[error("a budget of {asked} bytes cannot be met; the smallest model takes {least} bytes")]
     Budget {
@@ -35,6 +48,11 @@ pub enum QuantizeError {
         /// Bytes that it takes with the fewest bits.
         least: usize,
     },
+    /// A rounding cannot go on from the network that was kept.
+    #[error(
+        "what was kept is of another network, of other images or of other settings; start anew without it"
+    )]
+    OtherState,
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

@@ -8,12 +8,16 @@
 
 mod allocation;
 mod codebook;
+mod density;
 mod divergence;
 mod error;
+mod format_search;
 mod formats;
 mod gram;
 mod histogram;
 mod layer;
+mod learned;
+mod minifloat;
 mod output_error;
 mod overhead;
 mod prepared;
@@ -30,9 +34,16 @@ mod vector_fit;
 
 pub use divergence::output_divergence;
 pub use error::QuantizeError;
+pub use format_search::{FormatChoice, Reach};
+pub use learned::Learning;
+pub use minifloat::{
+    Minifloats, WeightFit, WeightRounding, minifloat, resume_minifloat, weight_fits,
+};
 pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, Ranked, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
+pub use round_network::State;
 pub use subbyte_exec::Images;
+pub use subbyte_num::{FormatError, Minifloat};
 pub use uniform::{Rounding, Uniform, uniform};

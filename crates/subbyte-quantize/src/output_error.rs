@@ -44,7 +44,7 @@ pub(crate) fn losses(
         logits(&mut all, &prepared.float)
     };
     let mut losses = Losses::new();
-    for_each_layer(prepared, calibration, None, |_, i, grams| {
+    for_each_layer(prepared, calibration, 0, None, |_, i, grams| {
         let layer = &prepared.layers[i];
         let weights = prepared.weights(layer)?;
         let rounders: Vec<Rounder> = grams

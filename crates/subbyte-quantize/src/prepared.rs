@@ -1,5 +1,5 @@
 use subbyte_exec::Images;
-use subbyte_graph::{Graph, Placement};
+use subbyte_graph::{Graph, Node, Op, Placement, Problem, Problems};
 
 use crate::QuantizeError;
 use crate::layer::{Layer, layers};
@@ -18,6 +18,39 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// Folds norms and lets `place` put quantizers in; all layers are quantized of which `chosen` says so.
+    pub fn placed(
+        float: &Graph,
+        place: impl FnOnce(&Graph) -> Result<Graph, QuantizeError>,
+        chosen: impl Fn(&str) -> bool,
+    ) -> Result<Self, QuantizeError> {
+        float.validate()?;
+        let mut float = float.clone();
+        float.fold_norms();
+        float.own_parameters();
+        let coded = |node: &&Node| {
+            let weights = node.inputs.get(1).and_then(|&id| float.param_of(id));
+            matches!(node.op, Op::Conv2d { .. } | Op::Linear)
+                && !weights.is_some_and(|(_, param)| param.code_bits().is_none())
+        };
+        let problem = |node: &Node| Problem {
+            place: node.name.clone(),
+            what: "its weights are quantized already; give the float network".into(),
+        };
+        let problems: Vec<Problem> = float.nodes.iter().filter(coded).map(problem).collect();
+        if !problems.is_empty() {
+            return Err(Problems(problems).into());
+        }
+        let placed = place(&float)?;
+        let mut layers = layers(&float, &placed);
+        layers.retain(|layer| chosen(&layer.name));
+        Ok(Self {
+            layers,
+            float,
+            placed,
+        })
+    }
+
     /// Folds norms, places quantizers and sets their steps, without images by the norms. Weights keep their floats whatever `placement`
     /// says of their bits.
     pub fn new(

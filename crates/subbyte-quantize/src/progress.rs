@@ -22,6 +22,15 @@ pub enum Progress {
         /// How far the output distribution moved, in nats, with the most bits that were tried.
         loss: f64,
     },
+    /// The rounding of a layer is being learned.
+    Rounding {
+        /// Name of its node.
+        name: String,
+        /// Steps done.
+        done: usize,
+        /// Steps in all.
+        of: usize,
+    },
     /// A layer has been rounded.
     Layer {
         /// Name of its node.

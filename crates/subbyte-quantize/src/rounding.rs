@@ -55,8 +55,13 @@ pub(crate) fn target(weights: &[f32], measured: &Measured) -> Vec<f32> {
 
 /// Levels `[row][input]` on the grids of the rows that make about the outputs of the weights `target`; damped as [`target`] is.
 pub(crate) fn closed_form(target: &[f32], measured: &Measured, grids: &[RowGrid]) -> Vec<f32> {
+    Rounder::new(&measured.all, damping_of(target, measured, grids)).round(target, grids)
+}
+
+/// Of the mean diagonal, what is added to the Gram matrix before the weights `target` are rounded by it.
+pub(crate) fn damping_of(target: &[f32], measured: &Measured, grids: &[RowGrid]) -> f32 {
     let row = measured.all.mean.len();
-    let damping = chosen(&DAMPING, measured, |damping, made_for, tried_on| {
+    chosen(&DAMPING, measured, |damping, made_for, tried_on| {
         let levels = Rounder::new(made_for, damping).round(target, grids);
         let off: Vec<f32> = levels
             .iter()
@@ -65,8 +70,7 @@ pub(crate) fn closed_form(target: &[f32], measured: &Measured, grids: &[RowGrid]
             .map(|(i, (level, target))| level * grids[i / row].scale - target)
             .collect();
         products(&off, &off, tried_on).iter().map(|p| p[1]).sum()
-    });
-    Rounder::new(&measured.all, damping).round(target, grids)
+    })
 }
 
 /// The damping of least error, where `error` says how what is made for one half of the images does on the other; the first where
@@ -263,7 +267,7 @@ fn factor(gram: &Gram, order: &[usize], damping: f32) -> Option<Mat<f32>> {
     Some(factor.L().to_owned())
 }
 
-fn damped(gram: &Gram, damping: f32) -> Option<Mat<f32>> {
+pub(crate) fn damped(gram: &Gram, damping: f32) -> Option<Mat<f32>> {
     let mut own = gram.own.clone();
     for i in 0..own.nrows() {
         own[(i, i)] += damping;
@@ -271,7 +275,7 @@ fn damped(gram: &Gram, damping: f32) -> Option<Mat<f32>> {
     (damping > 0.0 && damping.is_finite()).then_some(own)
 }
 
-fn mean_diagonal(gram: &Gram) -> f32 {
+pub(crate) fn mean_diagonal(gram: &Gram) -> f32 {
     let inputs = gram.mean.len();
     (0..inputs).map(|i| gram.own[(i, i)]).sum::<f32>() / inputs as f32
 }

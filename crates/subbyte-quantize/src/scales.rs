@@ -59,6 +59,15 @@ impl Scales {
         }
     }
 
+    /// One scale for all of `rows` rows, or one each.
+    pub fn plain(scales: Vec<f32>, rows: usize) -> Self {
+        Self {
+            scales,
+            multipliers: None,
+            rows,
+        }
+    }
+
     /// The scale of every weight as a whole multiple of its row's.
     fn of_alphas(alphas: &[f32], rows: usize, one: bool) -> Self {
         let largest = LARGEST[usize::from(one)];

@@ -1,5 +1,6 @@
 mod auto;
 mod front;
+mod minifloat;
 mod search;
 
 use std::ops::ControlFlow;
@@ -38,19 +39,26 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             args.network.display()
         );
     };
-    let task = Task::open(args, *graph, checkpoint.as_ref().map(|c| &c.recipe))?;
-    if !args.front.is_empty() {
-        return front::run(&task);
-    }
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| args.network.with_extension("sbm"));
+    let output = args.output.clone().unwrap_or_else(|| {
+        let extension = match args.method {
+            Method::Minifloat => "sbg",
+            _ => "sbm",
+        };
+        args.network.with_extension(extension)
+    });
     if same_file(&args.network, &output) {
         bail!(
-            "the model would overwrite the network {}; give another file with -o",
+            "the result would overwrite the network {}; give another file with -o",
             output.display()
         );
+    }
+    let recipe = checkpoint.as_ref().map(|c| &c.recipe);
+    if args.method == Method::Minifloat {
+        return minifloat::run(args, &graph, recipe, &output);
+    }
+    let task = Task::open(args, *graph, recipe)?;
+    if !args.front.is_empty() {
+        return front::run(&task);
     }
     interrupt::watch()?;
     let quantized = match args.drop {
@@ -90,6 +98,21 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
 
 /// Refuses wishes that make no sense before anything is read.
 fn check(args: &Quantize) {
+    let formats = args.weights.is_some() || args.activations.is_some();
+    match args.method {
+        Method::Minifloat if !formats => refuse(
+            "the method minifloat needs --weights or --activations, such as --weights fp4 --activations fp8",
+        ),
+        Method::Minifloat if args.graph.is_some() => {
+            refuse("the method minifloat writes a network, not a model: give its file with -o")
+        }
+        Method::Minifloat => {}
+        _ if args.state.is_some() => refuse("--state is for --method minifloat"),
+        _ if formats => refuse(
+            "--weights and --activations are for --method minifloat; other methods have --bits",
+        ),
+        _ => {}
+    }
     if args.bits.weights < 2 {
         refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
     }
@@ -114,6 +137,7 @@ fn check(args: &Quantize) {
     if no_data
         && !(args.method == Method::Ptilmpq && args.criterion != Some(Criterion::OutputError))
         && args.network.extension().is_some_and(|e| e == "onnx")
+        && (args.method != Method::Minifloat || minifloat::needs_images(args))
     {
         refuse("an ONNX network needs images to calibrate with: give --calibration PATH");
     }
@@ -294,6 +318,7 @@ fn quantize(task: &Task<'_>) -> Result<Option<Graph>> {
             return task.within(&ranked, args.budget.unwrap_or_default());
         }
         Method::Auto => return auto::best(task, args.budget.unwrap_or_default()),
+        Method::Minifloat => unreachable!("makes no model"),
     };
     let method = Uniform {
         placement,
@@ -365,6 +390,9 @@ fn layers(graph: &Graph) -> usize {
 
 fn tell(bar: &mut TaskBar, progress: Progress) -> ControlFlow<()> {
     match progress {
+        Progress::Rounding { name, done, of } => {
+            bar.within(&format!("{name}, {}", percent(done as f64 / of as f64)));
+        }
         Progress::Layer {
             name, done, error, ..
         } => {

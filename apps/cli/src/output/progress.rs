@@ -131,6 +131,13 @@ impl TaskBar {
         }
     }
 
+    /// How far the task is that runs; shown on a terminal only.
+    pub fn within(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     /// Task number `done` has ended; `result` says how.
     pub fn end(&self, result: &str, done: usize) {
         match &self.bar {

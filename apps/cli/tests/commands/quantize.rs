@@ -320,6 +320,81 @@ fn broken_calibration_images_are_named_and_the_rest_is_used() {
 }
 
 #[test]
+fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
+    let place = Place::new();
+    let always = [
+        "quantize",
+        FLOAT,
+        "--calibration",
+        "builtin",
+        "--images",
+        "64",
+        "--json",
+    ];
+    let quantize = |options: &[&str]| {
+        let arguments = [&always, &["--method", "minifloat", "-o", "q.sbg"], options].concat();
+        place.run(&arguments).json()
+    };
+    let evaluated = |report: &Value| report["top1_evaluated"].as_f64().unwrap();
+    let fp4 = quantize(&["--weights", "fp4", "--activations", "fp8", "--steps", "100"]);
+    let float = fp4["float_top1"].as_f64().unwrap();
+    assert!(evaluated(&fp4) > float - 0.015, "{fp4}");
+    let again = place
+        .run(&["eval", "q.sbg", "--data", "builtin", "--json"])
+        .json();
+    assert_eq!(again["top1_evaluated"], fp4["top1_evaluated"]);
+    let inspected = place.run(&["inspect", "q.sbg", "--json"]).json();
+    let layers = inspected["layers"].as_array().unwrap();
+    let bits: Vec<[f64; 2]> = layers
+        .iter()
+        .filter_map(|layer| {
+            Some([
+                layer["weight_bits"].as_f64()?,
+                layer["input_bits"].as_f64()?,
+            ])
+        })
+        .collect();
+    assert_eq!((bits[0], bits[1]), ([8.0, 8.0], [4.0, 8.0]), "{inspected}");
+    place
+        .run(&["lower", "q.sbg", "--data", "builtin"])
+        .refused(&["no integer form"]);
+    place
+        .run(&["export", "q.sbg", "-o", "q.onnx"])
+        .refused(&["floats, for which ONNX"]);
+    // A state is gone when the work is done, and one of something else is refused.
+    let stated = [
+        "--weights",
+        "fp4",
+        "--rounding",
+        "closed-form",
+        "--state",
+        "state.sbg",
+    ];
+    quantize(&stated);
+    assert!(!place.path("state.sbg").exists());
+    std::fs::copy(place.path("q.sbg"), place.path("state.sbg")).unwrap();
+    let arguments = [
+        &always,
+        &["--method", "minifloat", "-o", "r.sbg"],
+        &stated[..],
+    ]
+    .concat();
+    place
+        .run(&arguments)
+        .refused(&["state.sbg keeps layers of another network"]);
+    let largest = quantize(&[
+        "--weights",
+        "e2m1",
+        "--rounding",
+        "nearest",
+        "--reach",
+        "max",
+    ]);
+    assert!(evaluated(&largest) < float, "{largest}");
+    assert!(largest["bytes"].as_u64().unwrap() < largest["float_bytes"].as_u64().unwrap() / 4);
+}
+
+#[test]
 fn wishes_that_make_no_sense_are_refused_at_once() {
     let place = Place::new();
     for (wish, says) in [
@@ -328,6 +403,23 @@ fn wishes_that_make_no_sense_are_refused_at_once() {
     ] {
         let outcome =
             place.run(&[&["quantize", FLOAT, "--calibration", "builtin"], &wish[..]].concat());
+        assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+    }
+    for (wish, says) in [
+        ("--method minifloat", "needs --weights or --activations"),
+        ("--weights fp4", "are for --method minifloat"),
+        ("--method minifloat --weights e4m4", "a float of 9 bits"),
+        ("--method minifloat --weights e0m3", "1 to 7 exponent bits"),
+        ("--method minifloat --weights fp9", "2 to 8"),
+        (
+            "--method minifloat --activations bf16",
+            "no format has this name",
+        ),
+        ("--method minifloat --weights fp4 --ends 1", "2 to 8 bits"),
+    ] {
+        let wish: Vec<&str> = wish.split(' ').collect();
+        let outcome = place.run(&[&["quantize", FLOAT], &wish[..]].concat());
         assert_eq!(outcome.code, 2, "{}", outcome.stderr);
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     }

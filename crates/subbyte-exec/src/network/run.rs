@@ -149,27 +149,38 @@ impl<'a> Run<'a> {
     pub fn step(&mut self, step: &Step) {
         let value = match &step.op {
             Op::Image { .. } => return,
-            Op::Param { name } => {
-                let param = self.network.parameters.get(name);
-                let tensor = param.expect("validated parameter").val();
-                Value::Parameter(if self.tape { tensor } else { tensor.inner() })
-            }
-            Op::Quantize(quantizer) => self.quantize(step, *quantizer),
+            Op::Param { name } => Value::Parameter(match self.network.parameters.get(name) {
+                Some(param) if self.tape => param.val(),
+                Some(param) => param.val().inner(),
+                None => self.decoded(name),
+            }),
+            Op::Quantize(_) | Op::Minifloat { .. } => self.quantize(step),
             _ => Value::Feature(self.operator(step)),
         };
         self.values[step.node] = Some(value);
     }
 
-    fn quantize(&self, step: &Step, quantizer: Quantizer) -> Value {
+    /// A parameter that is kept as codes, as floats.
+    fn decoded(&self, name: &str) -> Tensor<1> {
+        let param = &self.network.graph.params[name];
+        let data = TensorData::new(param.to_vec(), [param.len()]);
+        let device = match self.tape {
+            true => self.network.device.clone(),
+            false => self.network.device.clone().inner(),
+        };
+        Tensor::from_data(data, &device)
+    }
+
+    fn quantize(&self, step: &Step) -> Value {
         let input = self.values[step.inputs[0]].clone();
         let parameter = step.inputs.get(1).map(|&id| self.parameter(id));
         match input.expect("validated input") {
-            Value::Feature(x) => Value::Feature(quantized(x, parameter, quantizer, step.relu)),
+            Value::Feature(x) => Value::Feature(quantized(x, parameter, &step.op, step.relu)),
             Value::Packed(_) => unreachable!("inputs were unpacked"),
             Value::Parameter(x) => {
                 let [len] = x.dims();
                 let rows = self.first_axis(step.inputs[0]);
-                let x = quantized(rows_of(x, rows), parameter, quantizer, false);
+                let x = quantized(rows_of(x, rows), parameter, &step.op, false);
                 Value::Parameter(x.reshape([len]))
             }
         }
@@ -186,7 +197,7 @@ impl<'a> Run<'a> {
     fn operator(&mut self, step: &Step) -> Tensor<4> {
         let x = || self.feature(step.inputs[0]);
         match &step.op {
-            Op::Image { .. } | Op::Param { .. } | Op::Quantize(_) => {
+            Op::Image { .. } | Op::Param { .. } | Op::Quantize(_) | Op::Minifloat { .. } => {
                 unreachable!("made no activation")
             }
             Op::Normalize { mean, std } => self.normalize(mean, std),
@@ -333,7 +344,7 @@ impl<'a> Run<'a> {
                 match quantizer {
                     Some((quantizer, step_size)) => {
                         let x = ops::affine(x, scale, shift, false);
-                        quantized(x, Some(step_size), quantizer, step.relu)
+                        quantized(x, Some(step_size), &Op::Quantize(quantizer), step.relu)
                     }
                     None => ops::affine(x, scale, shift, step.relu),
                 }
@@ -356,13 +367,20 @@ fn hard_sigmoid(x: Tensor<4>) -> Tensor<4> {
     (x + 3.0).clamp(0.0, 6.0) / 6.0
 }
 
-/// The quantizer's values of `x`, or of `max(x, 0)` with `relu`.
+/// The values of `x`, or of `max(x, 0)` with `relu`, that the quantizer `op` makes.
 fn quantized<const D: usize>(
     x: Tensor<D>,
     parameter: Option<Tensor<1>>,
-    quantizer: Quantizer,
+    op: &Op,
     relu: bool,
 ) -> Tensor<D> {
+    let quantizer = match (op, &parameter) {
+        (Op::Quantize(quantizer), _) => *quantizer,
+        (Op::Minifloat { format, offset }, Some(clip)) => {
+            return ops::minifloat(x, clip.clone(), *format, *offset);
+        }
+        _ => unreachable!("validated quantizer"),
+    };
     match (quantizer, parameter) {
         (Quantizer::Lsq { .. }, Some(scale)) if relu => {
             ops::relu_lsq(x, scale, quantizer.code_type())

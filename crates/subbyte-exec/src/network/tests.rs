@@ -2,7 +2,8 @@ use burn::tensor::{Device, Tensor};
 use subbyte_graph::networks::{
     ActivationQuantizer, Bits, FirstLayer, LastLayer, NetworkConfig, WeightQuantizer, build,
 };
-use subbyte_graph::{Graph, Op, Param, Role};
+use subbyte_graph::{CodedRows, Graph, Op, Param, Role, Storage};
+use subbyte_num::{Minifloat, Packed};
 
 use super::*;
 use crate::ops::cross_entropy;
@@ -368,4 +369,33 @@ fn wrong_input_is_an_error() {
         Network::new(&broken, &Device::flex()),
         Err(ExecError::Graph { .. })
     ));
+}
+
+#[test]
+fn weights_that_are_codes_stay_packed_and_compute_what_their_numbers_do() {
+    let mut graph = network("small", "float").to_graph();
+    let weight = graph.params.get_mut("conv2.weight").expect("a layer");
+    let codes: Vec<u8> = (0..weight.len()).map(|i| (i * 7 % 16) as u8).collect();
+    let rows = weight.shape[0];
+    weight.role = Role::Constant;
+    weight.storage = Storage::Codes(vec![CodedRows {
+        codebook: Minifloat::E2M1.levels().collect(),
+        scales: (0..rows).map(|r| 0.01 + 0.001 * r as f32).collect(),
+        multipliers: None,
+        codes: Packed::new(4, &codes),
+    }]);
+    let packed = Network::new(&graph, &Device::flex()).expect("network");
+    assert!(packed.parameters().get("conv2.weight").is_none());
+    assert_eq!(packed.to_graph(), graph);
+    let mut plain = graph.clone();
+    let weight = plain.params.get_mut("conv2.weight").expect("a layer");
+    weight.storage = Storage::F32(weight.to_vec());
+    let plain = Network::new(&plain, &Device::flex()).expect("network");
+    let images = images(3, 28, 1);
+    let [found, expected] =
+        [&packed, &plain].map(|n| to_vec(&n.predict(&images).expect("forward")));
+    assert_eq!(found, expected);
+    // Also where gradients are taken: of what is trained, and none of codes.
+    let mut tracked = Network::new(&graph, &Device::flex().autodiff()).expect("network");
+    assert!(descend(&mut tracked, &images, &[0, 1, 2]).is_finite());
 }

@@ -78,10 +78,11 @@ pub fn fuse(graph: &Graph) -> Result<Fused, FuseError> {
 }
 
 impl Graph {
-    /// Whether every layer is quantized, so that [`fuse`] applies: no float first layer and no unquantized weights.
+    /// Whether every layer is quantized, so that [`fuse`] applies: no float first layer, no unquantized weights
+    /// and no floats of few bits.
     pub fn is_fully_quantized(&self) -> bool {
         self.nodes.iter().all(|node| match node.op {
-            Op::Normalize { .. } => false,
+            Op::Normalize { .. } | Op::Minifloat { .. } => false,
             Op::Conv2d { .. } | Op::Linear | Op::PixelTable => {
                 node.inputs.get(1).is_some_and(|&w| self.is_coded(w))
             }

@@ -15,6 +15,11 @@ impl Fusion<'_> {
         if weighted && !graph.is_coded(node.inputs[1]) {
             return Err("its weights are float; put a quantizer behind them".to_owned());
         }
+        if let Op::Minifloat { format, .. } = node.op {
+            return Err(format!(
+                "its numbers are {format} floats, which have no integer form; run the network as it is, or quantize it to integers"
+            ));
+        }
         let known = node.inputs.iter().map(|&input| self.values[input].clone());
         let Some(inputs) = known.collect::<Option<Vec<_>>>() else {
             return Ok(None);

@@ -4,6 +4,7 @@ mod edit;
 mod fold_norms;
 mod insert_norms;
 mod learn_codes;
+mod place_minifloats;
 mod place_quantizers;
 mod prune;
 mod read_table;

@@ -7,7 +7,7 @@ use crate::{Op, Quantizer, Role, TABLE_ROWS, Window};
 pub(super) fn arity(op: &Op) -> (usize, usize) {
     match op {
         Op::Image { .. } | Op::Param { .. } => (0, 0),
-        Op::PixelTable | Op::Add | Op::Mul => (2, 2),
+        Op::PixelTable | Op::Add | Op::Mul | Op::Minifloat { .. } => (2, 2),
         Op::Conv2d { .. } | Op::Linear => (2, 3),
         Op::BatchNorm { .. } => (5, 5),
         Op::Concat => (1, usize::MAX),
@@ -80,6 +80,7 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             [c, product(&[h, *vertical])?, product(&[w, *horizontal])?]
         }
         Op::Quantize(quantizer) => return quantized(inputs, *quantizer),
+        Op::Minifloat { .. } => return as_minifloats(inputs),
     };
     Ok(Shape::Feature(dims))
 }
@@ -286,18 +287,31 @@ fn quantized(inputs: &[&Shape], quantizer: Quantizer) -> Result<Shape, String> {
                 return Err(format!("its clip value is {clip:?}; [1] is needed"));
             }
         }
-        Some(_) => {
-            let scale = param(inputs[1], "scale")?;
-            let per_channel = matches!(x, Shape::Param(dims) if dims.first() == scale.first());
-            if scale.len() != 1 || (scale != [1] && !per_channel) {
-                return Err(format!(
-                    "its scale is {scale:?}; [1] is needed, or [out] for a weight [out, ..]"
-                ));
-            }
-        }
+        Some(_) => one_or_each(inputs, "scale")?,
         None => {}
     }
     Ok(x.clone())
+}
+
+/// As [`quantized`], the clip value being what the scale is there.
+fn as_minifloats(inputs: &[&Shape]) -> Result<Shape, String> {
+    if matches!(inputs[0], Shape::Image(_)) {
+        return Err("quantizes the u8 image; put a normalization between".into());
+    }
+    one_or_each(inputs, "clip value")?;
+    Ok(inputs[0].clone())
+}
+
+/// The second input is `[1]`, or has one entry for each output channel of a parameter.
+fn one_or_each(inputs: &[&Shape], what: &str) -> Result<(), String> {
+    let scale = param(inputs[1], what)?;
+    let per_channel = matches!(inputs[0], Shape::Param(dims) if dims.first() == scale.first());
+    if scale.len() != 1 || (scale != [1] && !per_channel) {
+        return Err(format!(
+            "its {what} is {scale:?}; [1] is needed, or [out] for a weight [out, ..]"
+        ));
+    }
+    Ok(())
 }
 
 fn sum(terms: &[usize]) -> Result<usize, String> {

@@ -1,5 +1,7 @@
 //! Attributes of operators, and quantizers in their places.
 
+use subbyte_num::{Minifloat, MinifloatGrid};
+
 use crate::{Graph, Node, Op, Problems, Quantizer};
 
 pub(super) fn check(graph: &Graph, node: &Node, problems: &mut Problems) {
@@ -10,6 +12,7 @@ pub(super) fn check(graph: &Graph, node: &Node, problems: &mut Problems) {
             false => Some(format!("its eps is {eps}; a number from 0 up is needed")),
         },
         Op::Quantize(quantizer) => self::quantizer(graph, node, *quantizer),
+        Op::Minifloat { format, offset } => minifloat(graph, node, *format, *offset),
         _ => None,
     };
     if let Some(what) = what {
@@ -64,6 +67,20 @@ fn quantizer(graph: &Graph, node: &Node, quantizer: Quantizer) -> Option<String>
         }
         _ => None,
     }
+}
+
+fn minifloat(graph: &Graph, node: &Node, format: Minifloat, offset: f32) -> Option<String> {
+    let (_, clips) = graph.param_of(*node.inputs.get(1)?)?;
+    let grid = |clip| MinifloatGrid {
+        format,
+        clip,
+        offset,
+    };
+    let clips = clips.to_vec();
+    let wrong = clips.into_iter().find(|clip| !grid(*clip).is_valid())?;
+    Some(format!(
+        "no {format} floats reach up to {wrong} from {offset}; a positive clip value of usual size is needed"
+    ))
 }
 
 fn reads_param(graph: &Graph, node: &Node) -> bool {

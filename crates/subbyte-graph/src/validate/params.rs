@@ -67,6 +67,7 @@ fn places(op: &Op) -> &'static [Place] {
             Some(_) => &[Data, Scale],
             None => &[Data],
         },
+        Op::Minifloat { .. } => &[Data, Clip],
         _ => &[],
     }
 }

@@ -20,6 +20,9 @@ impl Export<'_> {
             Op::Normalize { mean, std } => Ok(self.normalize(id, mean, std)),
             Op::PixelTable => self.pixel_table(id),
             Op::Quantize(quantizer) => self.quantizer(id, *quantizer),
+            Op::Minifloat { format, .. } => Err(format!(
+                "its numbers are {format} floats, for which ONNX has no quantizer; export the float network, or one of integers"
+            )),
             Op::Conv2d {
                 stride,
                 padding,

@@ -56,6 +56,7 @@ fn code_bits(graph: &Graph, id: NodeId) -> Option<u8> {
     match &node.op {
         Op::Image { .. } => Some(8),
         Op::Quantize(quantizer) => Some(quantizer.code_type().bits),
+        Op::Minifloat { format, .. } => Some(format.bits()),
         Op::Param { name } => graph.params[name].code_bits(),
         Op::PixelTable => code_bits(graph, node.inputs[1]),
         Op::MaxPool(_)

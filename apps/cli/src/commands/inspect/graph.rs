@@ -116,6 +116,7 @@ impl<'a> Inspected<'a> {
         match &node.op {
             Op::Image { .. } => Some(u8::BITS),
             Op::Quantize(quantizer) => Some(quantizer.code_type().bits.into()),
+            Op::Minifloat { format, .. } => Some(format.bits().into()),
             Op::Param { name } => self.graph.params[name].code_bits().map(u32::from),
             Op::PixelTable => self.bits(node.inputs[1]),
             Op::MaxPool(_)
@@ -137,14 +138,32 @@ impl<'a> Inspected<'a> {
         match &node.op {
             Op::Conv2d { stride, groups, .. } => {
                 let kernel = &self.shapes[node.inputs[1]].dims()[2..];
-                window([kernel[0], kernel[1]], *stride, *groups)
+                let window = window([kernel[0], kernel[1]], *stride, *groups);
+                let all: Vec<String> = window.into_iter().chain(self.format(id)).collect();
+                (!all.is_empty()).then(|| all.join(", "))
             }
+            Op::Linear => self.format(id),
+            Op::Minifloat { format, offset } => Some(match offset {
+                0.0 => format.to_string(),
+                offset => format!("{format} from {offset:.4}"),
+            }),
             Op::MaxPool(pool) | Op::AvgPool(pool) => window(pool.kernel, pool.stride, 1),
             Op::Quantize(quantizer) => Some(match quantizer.code_type() {
                 code if code.offset < 0 => format!("{} bits, signed", code.bits),
                 code => format!("{} bits", code.bits),
             }),
             _ => None,
+        }
+    }
+}
+
+impl Inspected<'_> {
+    /// The float format of a layer's weights, where they have one.
+    fn format(&self, layer: NodeId) -> Option<String> {
+        let (_, param) = self.graph.param_of(self.graph.nodes[layer].inputs[1])?;
+        match &param.storage {
+            Storage::Codes(runs) => Some(runs.first()?.minifloat()?.to_string()),
+            Storage::F32(_) => None,
         }
     }
 }
