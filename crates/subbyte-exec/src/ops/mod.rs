@@ -3,6 +3,7 @@
 
 mod add;
 mod affine;
+mod attention;
 mod avg_pool;
 mod batch_norm;
 mod batch_norm_lsq;
@@ -20,6 +21,7 @@ mod depthwise;
 mod distillation;
 mod dorefa_weight;
 mod geometry;
+mod group_norm;
 mod levels;
 mod linear;
 mod lsq;
@@ -35,6 +37,7 @@ mod workspace;
 
 pub use add::add;
 pub use affine::affine;
+pub use attention::attention;
 pub use avg_pool::{avg_pool, global_avg_pool};
 pub use batch_norm::batch_norm;
 pub use batch_norm_lsq::batch_norm_lsq;
@@ -47,6 +50,7 @@ pub(crate) use custom::recycle;
 pub use distillation::distillation;
 pub use dorefa_weight::dorefa_weight;
 pub use geometry::ConvOptions;
+pub use group_norm::group_norm;
 pub use levels::Levels;
 pub use linear::linear;
 pub use lsq::{lsq, relu_lsq};

@@ -81,7 +81,13 @@ impl Graph {
     /// Whether every layer is quantized, so that [`fuse`] applies: no float first layer and no unquantized weights.
     pub fn is_fully_quantized(&self) -> bool {
         self.nodes.iter().all(|node| match node.op {
-            Op::Normalize { .. } => false,
+            Op::Normalize { .. }
+            | Op::Input { .. }
+            | Op::GroupNorm { .. }
+            | Op::Attention { .. }
+            | Op::Affine { .. }
+            | Op::Clip { .. }
+            | Op::Map { .. } => false,
             Op::Conv2d { .. } | Op::Linear | Op::PixelTable => {
                 node.inputs.get(1).is_some_and(|&w| self.is_coded(w))
             }

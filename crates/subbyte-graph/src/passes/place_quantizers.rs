@@ -144,6 +144,7 @@ impl<'a> Placing<'a> {
             made: Graph {
                 name: graph.name.clone(),
                 classes: graph.classes.clone(),
+                diffusion: graph.diffusion.clone(),
                 ..Graph::default()
             },
             float: Vec::with_capacity(nodes),

@@ -55,6 +55,14 @@ impl Export<'_> {
                 let name = self.append(name, "BatchNormalization", &inputs, eps);
                 Ok(Tensor { name, ..x })
             }
+            Op::Input { .. }
+            | Op::GroupNorm { .. }
+            | Op::Attention { .. }
+            | Op::Affine { .. }
+            | Op::Clip { .. }
+            | Op::Map { .. } => {
+                Err("is not written to ONNX yet; keep the network as .sbg".to_owned())
+            }
             Op::Relu => Ok(self.map(id, "Relu", Vec::new())),
             Op::Relu6 => {
                 let x = self.tensors[node.inputs[0]].clone();
