@@ -41,7 +41,7 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         );
     }
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
-    let geometry = files::geometry(&graph);
+    let geometry = files::geometry(&graph)?;
     let resize = files::resize_for(&args.network, recipe, geometry);
     let path = |first: &Option<String>, second: &Option<String>| {
         files::data_path(first.as_ref().or(second.as_ref()), recipe, &args.network)
@@ -182,7 +182,7 @@ fn unless_stopped(made: Result<Graph, QuantizeError>) -> Result<Option<Graph>> {
 
 /// Bytes of a test vector in a file, its logits included.
 fn vector_bytes(graph: &Graph) -> usize {
-    files::geometry(graph).bytes() + 5 * graph.classes.len().max(1000)
+    files::geometry(graph).map_or(0, |g| g.bytes()) + 5 * graph.classes.len().max(1000)
 }
 
 /// Test vectors that take at most a hundredth of the file.

@@ -51,6 +51,12 @@ impl Bar {
         Self::with(label.into(), "bytes", total as usize, template)
     }
 
+    /// Starts at 0 of `total` steps.
+    pub fn steps(label: impl Into<String>, total: usize) -> Self {
+        let template = "{msg} {bar:30} {pos}/{len} steps, {eta} left";
+        Self::with(label.into(), "steps", total, template)
+    }
+
     fn with(label: String, unit: &'static str, total: usize, template: &str) -> Self {
         let bar = bar(total, template);
         if let Some(bar) = &bar {

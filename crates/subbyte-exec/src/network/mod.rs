@@ -77,6 +77,14 @@ impl Network {
         })
     }
 
+    /// [`Network::new`] on the CPU, without gradients.
+    ///
+    /// # Errors
+    /// If the graph is not valid; every problem is listed.
+    pub fn on_cpu(graph: &Graph) -> Result<Self, ExecError> {
+        Self::new(graph, &Device::flex())
+    }
+
     /// Whether the gradient of a pixel table's row is divided by the square root of how many pixels read it, so that rare and
     /// frequent pixel values learn at like speed. Off at first.
     pub fn equalise_tables(&mut self, equalise: bool) {
