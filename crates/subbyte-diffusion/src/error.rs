@@ -10,7 +10,7 @@ pub enum DiffusionError {
     )]
     NoDiffusion(String),
     /// A sampler is asked for more steps than the network knows, or none.
-    #[error("a sampler of {asked} steps is asked for; `{network}` knows 1 to {known}")]
+    #[error("a sampler of {asked} steps is asked for; `{network}` knows from 1 to {known} steps")]
     Steps {
         /// What the network is called.
         network: String,

@@ -21,4 +21,4 @@ pub use error::DiffusionError;
 pub use features::{Features, pixel};
 pub use pictures::Pictures;
 pub use sampler::{Sampler, Settings, Step};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, signal};

@@ -355,14 +355,14 @@ mod tests {
             steps: Some(steps),
             ..Settings::default()
         };
-        assert!(refusal(&denoiser(Some(1)), steps(2)).contains("knows 1 to 1"));
+        assert!(refusal(&denoiser(Some(1)), steps(2)).contains("from 1 to 1 steps"));
         assert!(refusal(&denoiser(None), steps(0)).contains("0 steps"));
         let noise = network(DiffusionKind::Noise {
             steps: 10,
             beta_first: 1e-4,
             beta_last: 0.02,
         });
-        assert!(refusal(&noise, steps(11)).contains("knows 1 to 10"));
+        assert!(refusal(&noise, steps(11)).contains("from 1 to 10 steps"));
         let set = |name: &str, value| Settings {
             set: BTreeMap::from([(name.into(), value)]),
             ..Settings::default()

@@ -109,7 +109,7 @@ impl Schedule {
 }
 
 /// Share of the picture's variance that is left after each time step: products of `1 - beta`.
-pub(crate) fn signal(steps: usize, beta_first: f32, beta_last: f32) -> Vec<f64> {
+pub fn signal(steps: usize, beta_first: f32, beta_last: f32) -> Vec<f64> {
     let [first, last] = [beta_first, beta_last].map(f64::from);
     let slope = (last - first) / (steps.max(2) - 1) as f64;
     let mut product = 1.0;
