@@ -106,6 +106,8 @@ pub enum Op {
     MaxPool(Window),
     /// Mean over windows; padding counts as zeros.
     AvgPool(Window),
+    /// Mean over those pixels of windows that are no padding.
+    AvgPoolInside(Window),
     /// Mean over height and width -> `[N][C][1][1]`.
     GlobalAvgPool,
     /// Sum of two tensors; a side is spread over the other's axes where it has length 1 on them.

@@ -139,6 +139,7 @@ fn averages_may_leave_out_padding_that_no_window_reads() {
     let graph = check("pools", &ReadOptions::default(), FLOAT);
     let plain = |op: &Op| matches!(op, Op::AvgPool(w) if w.padding == [0; 4]);
     assert_eq!(count(&graph, plain), 2);
+    assert_eq!(count(&graph, |op| matches!(op, Op::AvgPoolInside(_))), 1);
 }
 
 #[test]

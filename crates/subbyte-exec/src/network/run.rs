@@ -239,21 +239,29 @@ impl<'a> Run<'a> {
             },
             Op::Relu => activation::relu(x()),
             Op::Relu6 => x().clamp(0.0, 6.0),
-            Op::Silu => activation::silu(x()),
+            Op::Silu => ops::silu(x()),
             Op::HardSwish => x() * hard_sigmoid(x()),
             Op::HardSigmoid => hard_sigmoid(x()),
             Op::MaxPool(window) => ops::max_pool(x(), *window),
             Op::AvgPool(window) => ops::avg_pool(x(), *window),
+            Op::AvgPoolInside(window) => ops::avg_pool_inside(x(), *window),
             Op::GlobalAvgPool => ops::global_avg_pool(x()),
             Op::Add => {
-                let (a, b) = (x(), self.feature(step.inputs[1]));
+                let (a, b) = larger_first(x(), self.feature(step.inputs[1]));
                 if a.dims() == b.dims() {
                     ops::add(a, b)
                 } else {
-                    a + b
+                    ops::add_spread(a, b)
                 }
             }
-            Op::Mul => x() * self.feature(step.inputs[1]),
+            Op::Mul => {
+                let (a, b) = larger_first(x(), self.feature(step.inputs[1]));
+                if a.dims() == b.dims() {
+                    a * b
+                } else {
+                    ops::mul_spread(a, b)
+                }
+            }
             Op::Concat => {
                 let all = step.inputs.iter().map(|&id| self.feature(id));
                 Tensor::cat(all.collect(), 3)
@@ -385,6 +393,14 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+}
+
+/// Both in the order that lets the second be spread over the first.
+fn larger_first(a: Tensor<4>, b: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    match a.shape().num_elements() < b.shape().num_elements() {
+        true => (b, a),
+        false => (a, b),
     }
 }
 

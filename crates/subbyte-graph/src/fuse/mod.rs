@@ -84,6 +84,7 @@ impl Graph {
             Op::Normalize { .. }
             | Op::Input { .. }
             | Op::GroupNorm { .. }
+            | Op::AvgPoolInside(_)
             | Op::Attention { .. }
             | Op::Affine { .. }
             | Op::Clip { .. }

@@ -60,6 +60,7 @@ impl Fusion<'_> {
             }
             (
                 Op::GroupNorm { .. }
+                | Op::AvgPoolInside(_)
                 | Op::Attention { .. }
                 | Op::Affine { .. }
                 | Op::Clip { .. }

@@ -27,6 +27,7 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
         | Op::HardSigmoid
         | Op::MaxPool(_)
         | Op::AvgPool(_)
+        | Op::AvgPoolInside(_)
         | Op::GlobalAvgPool
         | Op::Slice { .. }
         | Op::PadChannels { .. }
@@ -73,7 +74,9 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         | Op::Silu
         | Op::HardSwish
         | Op::HardSigmoid => feature(inputs[0])?,
-        Op::MaxPool(window) | Op::AvgPool(window) => pool(feature(inputs[0])?, window)?,
+        Op::MaxPool(window) | Op::AvgPool(window) | Op::AvgPoolInside(window) => {
+            pool(feature(inputs[0])?, window)?
+        }
         Op::GlobalAvgPool => [feature(inputs[0])?[0], 1, 1],
         Op::Add => spread("adds", feature(inputs[0])?, feature(inputs[1])?)?,
         Op::Mul => spread("multiplies", feature(inputs[0])?, feature(inputs[1])?)?,

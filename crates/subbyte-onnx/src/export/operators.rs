@@ -96,6 +96,12 @@ impl Export<'_> {
                 attributes.push(int("count_include_pad", 1));
                 Ok(self.spatial_node(name, "AveragePool", &[x], attributes))
             }
+            Op::AvgPoolInside(window) => {
+                let x = self.spatial_input(id);
+                let mut attributes = attributes(window);
+                attributes.push(int("count_include_pad", 0));
+                Ok(self.spatial_node(name, "AveragePool", &[x], attributes))
+            }
             Op::GlobalAvgPool => {
                 let x = self.spatial_input(id);
                 Ok(self.spatial_node(name, "GlobalAveragePool", &[x], Vec::new()))

@@ -58,7 +58,7 @@ const fn qonnx(name: &'static str, notes: &'static str, import: Take) -> Operato
 #[rustfmt::skip]
 const OPERATORS: &[Operator] = &[
     onnx("Add", "addition, one side spread where it has length 1; a constant for each channel becomes a bias or part of a batch norm", arithmetic::add),
-    onnx("AveragePool", "average pool; padding that windows read must count", pool::average),
+    onnx("AveragePool", "average pool; where padding does not count, one that has no integer form", pool::average),
     onnx("BatchNormalization", "batch norm; on the image part of its normalization", norm::batch_norm),
     onnx("Cast", "of constants, or between types of floats", axes::cast),
     onnx("Ceil", "of constants", only_constants),

@@ -185,6 +185,15 @@ fn operator(node: &Node, values: &[Value], shape: [usize; 3]) -> Tensor {
         Op::AvgPool(window) => pool(x, window, shape, |values, area| {
             values.sum::<f32>() / area as f32
         }),
+        Op::AvgPoolInside(window) => {
+            let sums = pool(x, window, shape, |values, _| values.sum::<f32>());
+            let ones = x.map(|_| 1.0);
+            let counts = pool(&ones, window, shape, |values, _| values.sum::<f32>());
+            Tensor::fill(shape, |c, y, w| {
+                let at = |x: &Tensor| x.at(c, y as isize, w as isize);
+                at(&sums) / at(&counts)
+            })
+        }
         Op::GlobalAvgPool => Tensor::fill(shape, |c, _, _| {
             let area = height * width;
             x.data[c * area..][..area].iter().sum::<f32>() / area as f32
