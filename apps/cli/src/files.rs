@@ -215,7 +215,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Size of the images that a network reads.
-pub fn geometry(graph: &Graph) -> Geometry {
+///
+/// # Errors
+/// If it reads floats instead.
+pub fn geometry(graph: &Graph) -> Result<Geometry> {
     let image = graph.nodes.iter().find_map(|node| match node.op {
         Op::Image {
             colours,
@@ -228,7 +231,17 @@ pub fn geometry(graph: &Graph) -> Geometry {
         }),
         _ => None,
     });
-    image.expect("a valid graph has an image input")
+    image.with_context(|| {
+        let inputs: Vec<&str> = graph
+            .inputs()
+            .map(|(_, node, _)| node.name.as_str())
+            .collect();
+        format!(
+            "`{}` reads floats ({}), no images; `subbyte sample` makes pictures with such networks",
+            graph.name,
+            inputs.join(", ")
+        )
+    })
 }
 
 /// Size of the images that a model reads.

@@ -14,6 +14,7 @@ mod interrupt;
 mod measurement;
 mod output;
 mod pictures;
+mod sampling;
 
 use std::process::ExitCode;
 

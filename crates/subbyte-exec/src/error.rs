@@ -22,6 +22,27 @@ pub enum ExecError {
         /// Those of the images.
         found: [usize; 3],
     },
+    /// The graph reads images and there are none.
+    #[error("the network reads images, and none are given")]
+    MissingImages,
+    /// A float input of the graph is not given.
+    #[error("the network's input `{0}` is not given")]
+    MissingInput(String),
+    /// A float input is given that the graph does not have.
+    #[error("the network has no input `{0}`")]
+    UnknownInput(String),
+    /// A float input has another shape than the graph's.
+    #[error(
+        "input `{name}` has batch, height, width and channels {found:?}; {expected:?} are needed"
+    )]
+    Input {
+        /// The input.
+        name: String,
+        /// The shape that is needed.
+        expected: [usize; 4],
+        /// The shape that was given.
+        found: [usize; 4],
+    },
     /// There is no image to measure.
     #[error("there are no images to measure; give at least one batch")]
     NoImages,

@@ -10,6 +10,7 @@
 mod error;
 pub mod evaluate;
 mod images;
+mod inputs;
 mod network;
 pub mod ops;
 mod params;
@@ -17,5 +18,6 @@ mod simd;
 
 pub use error::ExecError;
 pub use images::Images;
+pub use inputs::{Floats, Inputs};
 pub use network::{Forward, Mode, Network, Statistics, Walk};
 pub use params::{ParameterInfo, Parameters};

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::{Op, Param, Quantizer, Role, Window};
+use crate::{Diffusion, Op, Param, Quantizer, Role, Window};
 
 /// Index of a node, and of the tensor it makes.
 pub type NodeId = usize;
@@ -18,6 +18,8 @@ pub struct Graph {
     pub params: BTreeMap<String, Param>,
     /// Class names in logit order; empty where unknown.
     pub classes: Vec<String>,
+    /// How pictures are made with it, where it is a diffusion network.
+    pub diffusion: Option<Diffusion>,
 }
 
 /// One operator with its inputs.

@@ -6,6 +6,7 @@
 //! This crate never runs a network; it describes it, checks it, stores it and rewrites it.
 #![forbid(unsafe_code)]
 
+mod diffusion;
 mod encoder;
 pub mod fuse;
 mod graph;
@@ -17,15 +18,16 @@ mod passes;
 mod problem;
 mod quantizer;
 mod replace;
-mod rng;
+pub mod rng;
 pub mod sbg;
 mod shape;
 mod table;
 mod validate;
 
+pub use diffusion::{Diffusion, DiffusionKind};
 pub use encoder::{Encoder, EncoderTable};
 pub use graph::{Graph, Node, NodeId};
-pub use op::{Op, Window};
+pub use op::{Function, Op, Window};
 pub use param::{CodedRows, Param, Role, RunMultipliers, Storage};
 pub use passes::{ChannelMoments, LayerBits, Placement, spread_colours};
 pub use problem::{Problem, Problems};

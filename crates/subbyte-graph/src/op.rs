@@ -17,6 +17,16 @@ pub enum Op {
         /// Pixels across.
         width: usize,
     },
+    /// Numbers that come from outside, such as a noisy picture or, with one channel, height and width 1, one number for each image.
+    /// Called by the node's name. No inputs.
+    Input {
+        /// Channels.
+        channels: usize,
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
     /// A named parameter of [`crate::Graph::params`]. No inputs.
     Param {
         /// Its name.
@@ -48,6 +58,41 @@ pub enum Op {
         /// Added to the variance.
         eps: f32,
     },
+    /// `[x, gamma [C], beta [C]]` -> `gamma * (x - mean) / sqrt(variance + eps) + beta`, with mean and biased variance of each image over
+    /// all pixels of the group of neighbouring channels that the channel is in.
+    GroupNorm {
+        /// Groups of channels.
+        groups: usize,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// `[query, key, value]`: every pixel of the query becomes the mean of the value's pixels, weighted by the softmax over key pixels
+    /// of `scale * <query, key>`. Each head does so with its own run of neighbouring channels.
+    Attention {
+        /// Heads.
+        heads: usize,
+        /// Factor of the products, usually `1 / sqrt(channels of a head)`.
+        scale: f32,
+    },
+    /// `mul * x + add`.
+    Affine {
+        /// The factor.
+        mul: f32,
+        /// The summand.
+        add: f32,
+    },
+    /// `x`, but at least `low` and at most `high`.
+    Clip {
+        /// Smallest result.
+        low: f32,
+        /// Largest result.
+        high: f32,
+    },
+    /// A function of every number.
+    Map {
+        /// Which.
+        function: Function,
+    },
     /// `max(x, 0)`.
     Relu,
     /// `min(max(x, 0), 6)`.
@@ -62,11 +107,13 @@ pub enum Op {
     MaxPool(Window),
     /// Mean over windows; padding counts as zeros.
     AvgPool(Window),
+    /// Mean over those pixels of windows that are no padding.
+    AvgPoolInside(Window),
     /// Mean over height and width -> `[N][C][1][1]`.
     GlobalAvgPool,
-    /// Sum of two tensors of one shape.
+    /// Sum of two tensors; a side is spread over the other's axes where it has length 1 on them.
     Add,
-    /// Product of two tensors; a side of height and width 1 is spread over the other's.
+    /// Product of two tensors; a side is spread over the other's axes where it has length 1 on them.
     Mul,
     /// All inputs' channels one after another.
     Concat,
@@ -124,6 +171,22 @@ mod name {
         name.parse()
             .map_err(|e| D::Error::custom(format!("`{name}`: {e}")))
     }
+}
+
+/// What [`Op::Map`] computes of every number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// Natural logarithm.
+    Log,
+    /// Square root.
+    Sqrt,
+    /// `1 / x`.
+    Reciprocal,
+    /// Sine of radians.
+    Sin,
+    /// Cosine of radians.
+    Cos,
 }
 
 /// Window of a pool.

@@ -1,13 +1,17 @@
-/// Seeded random numbers for initial values: SplitMix64, the same on every platform.
-pub(crate) struct Rng(u64);
+//! Seeded random numbers, the same on every platform.
+
+/// Random numbers for initial values and noise: SplitMix64 (Steele, Lea, Flood 2014), the same on every platform.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
 
 impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The generator whose state is `seed`.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Numbers of their own for the thing called `name`, so that adding a layer does not change the others.
-    pub(crate) fn named(seed: u64, name: &str) -> Self {
+    pub fn named(seed: u64, name: &str) -> Self {
         let mut state = Self(seed).next();
         for byte in name.bytes() {
             state = Self(state ^ u64::from(byte)).next();
@@ -24,13 +28,13 @@ impl Rng {
     }
 
     /// Uniform in `0.0..1.0`.
-    pub(crate) fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u32 << 24) as f32
     }
 
     /// Nearly normal with mean 0 and deviation 1: the sum of twelve uniform numbers, which needs no logarithm or cosine and is
     /// therefore the same to the bit everywhere.
-    pub(crate) fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         let mut sum = 6; // twelve halves of the last place centre the 16-bit numbers
         for _ in 0..3 {
             let word = self.next();

@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{fixture, floats, interpreter, pixels};
-use subbyte_graph::{Graph, Op, Quantizer, Role};
+use subbyte_graph::{DiffusionKind, Graph, Op, Quantizer, Role};
 use subbyte_onnx::{OnnxErrorKind, Preprocess, ReadOptions, from_bytes, read};
 
 /// Largest difference of a float network; quantized ones differ by nothing, or by a step where an input lies at a tie.
@@ -81,6 +83,44 @@ fn activations_are_recognised_however_they_are_spelled() {
 }
 
 #[test]
+fn a_diffusion_network_becomes_norms_and_attentions() {
+    let graph = import("unet", &ReadOptions::default());
+    let mut noisy = pixels([2, 8, 8]);
+    noisy.data.iter_mut().for_each(|x| *x = *x / 128.0 - 1.0);
+    let numbers = |data: &[f32]| interpreter::Tensor {
+        shape: [data.len(), 1, 1],
+        data: data.to_vec(),
+    };
+    let inputs = BTreeMap::from([
+        ("noisy", noisy),
+        ("sigma", numbers(&[0.7])),
+        ("label", numbers(&[0.1, -0.5, 0.9])),
+    ]);
+    let found = interpreter::run_on(&graph, &inputs).data;
+    let wanted = floats("unet.f32");
+    assert_eq!(found.len(), wanted.len());
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert!((found - wanted).abs() <= FLOAT, "{found}, not {wanted}");
+    }
+    let is = |wanted: fn(&Op) -> bool| count(&graph, wanted);
+    assert_eq!(is(|op| matches!(op, Op::GroupNorm { .. })), 8);
+    assert_eq!(is(|op| matches!(op, Op::Attention { .. })), 3);
+    assert_eq!(is(|op| *op == Op::Silu), 8);
+    assert_eq!(is(|op| matches!(op, Op::BatchNorm { .. })), 0);
+    let diffusion = graph.diffusion.expect("a diffusion network");
+    assert_eq!(
+        [diffusion.picture.as_str(), &diffusion.level],
+        ["noisy", "sigma"]
+    );
+    let kind = DiffusionKind::Picture {
+        sigma_min: 0.002,
+        sigma_max: 80.0,
+        steps: None,
+    };
+    assert_eq!(diffusion.kind, kind);
+}
+
+#[test]
 fn idioms_leave_no_nodes_behind() {
     let graph = check("arithmetic", &ReadOptions::default(), FLOAT);
     // Constants went into the convolution before them, or stand where there is none.
@@ -99,6 +139,7 @@ fn averages_may_leave_out_padding_that_no_window_reads() {
     let graph = check("pools", &ReadOptions::default(), FLOAT);
     let plain = |op: &Op| matches!(op, Op::AvgPool(w) if w.padding == [0; 4]);
     assert_eq!(count(&graph, plain), 2);
+    assert_eq!(count(&graph, |op| matches!(op, Op::AvgPoolInside(_))), 1);
 }
 
 #[test]

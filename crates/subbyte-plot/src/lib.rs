@@ -29,6 +29,7 @@ mod figure;
 mod figures;
 mod file;
 mod font;
+mod grid;
 mod label;
 mod legend;
 mod plot;
@@ -41,4 +42,5 @@ pub use figures::{
     Epoch, Histogram, PixelTablePicture, Point, Run, TensorNoise, accuracy_bytes, code_histograms,
     pixel_table, tensor_noise, training_curves,
 };
+pub use grid::PictureGrid;
 pub use report::{Column, Report, Table};

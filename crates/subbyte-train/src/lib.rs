@@ -10,6 +10,7 @@
 
 mod checkpoint;
 mod dampening;
+mod denoising;
 mod error;
 mod evaluate;
 mod event;

@@ -28,11 +28,6 @@ impl Tally {
         }
     }
 
-    /// Images counted so far.
-    pub(crate) fn images(&self) -> usize {
-        self.images
-    }
-
     /// Means over all images so far.
     pub(crate) fn metrics(&self) -> Metrics {
         let images = self.images.max(1) as f64;

@@ -107,7 +107,10 @@ impl Recipe {
         };
         let mut graph = networks::build(&self.network, &config)
             .map_err(|error| TrainError::recipe([error.to_string()]))?;
-        graph.classes = data.classes().to_vec();
+        // What makes pictures tells no classes.
+        if graph.diffusion.is_none() {
+            graph.classes = data.classes().to_vec();
+        }
         Ok(graph)
     }
 

@@ -11,6 +11,7 @@ pub(crate) struct Progress {
     /// Learning rate of the last one.
     pub(crate) learning_rate: f64,
     loss: f64,
+    images: usize,
     tally: Tally,
     begun: Instant,
 }
@@ -23,6 +24,7 @@ impl Progress {
             steps: 0,
             learning_rate: 0.0,
             loss: 0.0,
+            images: 0,
             tally: Tally::default(),
             begun: Instant::now(),
         }
@@ -30,14 +32,20 @@ impl Progress {
 
     /// Counts a step with the mean loss of its batch.
     pub(crate) fn add(&mut self, loss: f64, logits: &[f32], labels: &[u16]) {
-        self.loss += loss * labels.len() as f64;
+        self.add_loss(loss, labels.len());
         let labels: Vec<usize> = labels.iter().map(|&label| label.into()).collect();
         self.tally.add(logits, &labels);
     }
 
+    /// Counts a step of images without classes.
+    pub(crate) fn add_loss(&mut self, loss: f64, images: usize) {
+        self.loss += loss * images as f64;
+        self.images += images;
+    }
+
     /// Images so far.
     pub(crate) fn images(&self) -> usize {
-        self.tally.images()
+        self.images
     }
 
     /// Mean loss so far, penalties included.

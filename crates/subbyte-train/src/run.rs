@@ -1,16 +1,15 @@
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use subbyte_data::ImageSet;
-use subbyte_exec::Network;
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Control, Epoch, Event, Metrics, Observer, RunFolder, Start, Step, TableUse, Taken,
-    TrainError, evaluate_float,
+    Checkpoint, Control, Epoch, Event, Observer, RunFolder, Start, Step, TableUse, Taken,
+    TrainError,
     log::{Header, Log, Record},
     progress::Progress,
     recipe::Recipe,
-    session::{Session, usable},
+    session::Session,
     start,
     tensorboard::Board,
 };
@@ -261,7 +260,7 @@ impl Run {
         }
         let images_per_second = progress.images_per_second();
         let validation = match &self.validation {
-            Some(images) => Some(measure(session.network(), images)?),
+            Some(images) => Some(session.measure(images)?),
             None => None,
         };
         // The last update may have ruined the weights after the last loss was computed.
@@ -311,14 +310,6 @@ impl Run {
             checkpoint: checkpoint.exists().then_some(checkpoint),
         }
     }
-}
-
-fn measure(network: &Network, images: &ImageSet) -> Result<Metrics, TrainError> {
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let examples = images.examples(threads)?;
-    usable(examples, |examples| {
-        evaluate_float(network, images.geometry(), examples)
-    })
 }
 
 fn tell(observer: &mut dyn Observer, event: &Event<'_>) -> Result<(), End> {

@@ -1,6 +1,6 @@
 //! A network in training: one optimizer step, one epoch, one measurement.
 
-use std::f64::consts::PI;
+use std::{f64::consts::PI, num::NonZeroUsize};
 
 use burn::tensor::{Device, Tensor};
 use subbyte_data::{Augment, Batch, Geometry, ImageSet, Loader, LoaderOptions};
@@ -8,9 +8,10 @@ use subbyte_exec::{Images, Mode, Network, ops};
 use subbyte_graph::{Graph, Role};
 
 use crate::{
-    Checkpoint, Epoch, TrainError,
+    Checkpoint, Epoch, Metrics, TrainError,
     dampening::Dampened,
-    evaluate::{images, numbers},
+    denoising::Denoising,
+    evaluate::{evaluate_float, images, numbers},
     limits::{TableRange, positive},
     optimizer::Optimizer,
     progress::Progress,
@@ -31,6 +32,8 @@ pub(crate) struct Session<'a> {
     ranges: Vec<TableRange>,
     dampened: Vec<Dampened>,
     teacher: Option<Teacher>,
+    /// What is learned where it is not classes.
+    denoising: Option<Denoising>,
 }
 
 /// A step whose loss is not finite.
@@ -46,7 +49,9 @@ impl<'a> Session<'a> {
         data: &ImageSet,
     ) -> Result<Self, TrainError> {
         let mut session = Self::new(recipe, graph, data)?;
-        if let Some(batch) = session.loader.epoch(0)?.next() {
+        if session.denoising.is_none()
+            && let Some(batch) = session.loader.epoch(0)?.next()
+        {
             let images = images(batch?.images, session.geometry);
             session.network.initialise_scales(&images)?;
         }
@@ -86,6 +91,7 @@ impl<'a> Session<'a> {
             optimizer: Optimizer::new(recipe),
             ranges: TableRange::all(graph),
             dampened: Dampened::all(graph),
+            denoising: Denoising::of(graph, recipe)?,
             teacher: Teacher::of(recipe, data)?,
         })
     }
@@ -139,6 +145,19 @@ impl<'a> Session<'a> {
         progress.steps += 1;
         progress.learning_rate = learning_rate;
 
+        if let Some(denoising) = &self.denoising {
+            let images = images(batch.images, self.geometry);
+            let noisy = denoising.noisy(&images, &format!("step {step}"));
+            let mut forward = self.network.forward(&noisy.inputs, Mode::Train)?;
+            let loss = Denoising::loss(forward.outputs.swap_remove(0), &noisy);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            if !value.is_finite() {
+                return Ok(Err(Divergence { loss: value }));
+            }
+            progress.add_loss(value, images.len());
+            self.update(loss, learning_rate);
+            return Ok(Ok(()));
+        }
         let labels: Vec<u32> = batch.labels.iter().map(|&label| label.into()).collect();
         let images = images(batch.images, self.geometry);
         let mut forward = self.network.forward(&images, Mode::Train)?;
@@ -152,6 +171,17 @@ impl<'a> Session<'a> {
         }
         progress.add(value, &numbers(logits), &batch.labels);
 
+        self.update(loss, learning_rate);
+        for range in &self.ranges {
+            range.enforce(&mut self.network)?;
+        }
+        self.network
+            .update_statistics(&forward.statistics, STATISTICS_MOMENTUM);
+        Ok(Ok(()))
+    }
+
+    /// Moves all parameters against the gradients of `loss`.
+    fn update(&mut self, loss: Tensor<1>, learning_rate: f64) {
         let mut gradients = loss.backward();
         let (recipe, optimizer) = (self.recipe, &mut self.optimizer);
         self.network
@@ -171,12 +201,18 @@ impl<'a> Session<'a> {
                     _ => new,
                 }
             });
-        for range in &self.ranges {
-            range.enforce(&mut self.network)?;
+    }
+
+    /// Loss and accuracy on images held back.
+    pub(crate) fn measure(&self, set: &ImageSet) -> Result<Metrics, TrainError> {
+        if let Some(denoising) = &self.denoising {
+            return denoising.measure(&self.network, set);
         }
-        self.network
-            .update_statistics(&forward.statistics, STATISTICS_MOMENTUM);
-        Ok(Ok(()))
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let examples = set.examples(threads)?;
+        usable(examples, |examples| {
+            evaluate_float(&self.network, set.geometry(), examples)
+        })
     }
 
     /// The recipe's mixture of `loss` and the distance from the teacher's shares of the classes.
@@ -226,6 +262,9 @@ impl<'a> Session<'a> {
 
     /// Training images, a whole number of batches, that [`Session::reestimate`] uses.
     pub(crate) fn reestimation_images(&self) -> usize {
+        if self.denoising.is_some() {
+            return 0;
+        }
         let batch = self.recipe.batch_size;
         let batches = self.recipe.reestimation_images.div_ceil(batch);
         batches.min(self.steps()) * batch

@@ -39,6 +39,42 @@ fn training_learns_the_classes_of_real_images() {
 }
 
 #[test]
+fn a_diffusion_network_learns_to_tell_noise() {
+    let settings = |teacher: &str| {
+        let mut recipe = recipe(&[
+            "network=unet",
+            "bits=float",
+            "epochs=3",
+            "optimizer=adam",
+            "learning-rate=0.002",
+            "weight-decay=0",
+            "augment.pad=0",
+        ]);
+        if !teacher.is_empty() {
+            recipe.set(teacher).unwrap();
+        }
+        recipe
+    };
+    let temporary = tempfile::tempdir().unwrap();
+    let outcome = train(settings(""), temporary.path(), false).unwrap();
+    let Outcome::Finished(finished) = outcome else {
+        panic!("stopped");
+    };
+    let losses: Vec<f64> = finished.history.iter().map(|epoch| epoch.loss).collect();
+    // Before anything is learned the noise is told to be 0, which costs its variance.
+    assert!(losses[0] < 1.1 && losses[2] < 0.8 * losses[0], "{losses:?}");
+    let validation = finished.history[2].validation.unwrap();
+    assert!(validation.loss < 0.8, "{validation:?}");
+    let read = Checkpoint::load(&RunFolder::new(temporary.path()).finished()).unwrap();
+    assert_eq!(read.graph, finished.graph);
+    assert!(read.graph.diffusion.is_some() && read.graph.classes.is_empty());
+
+    let other = tempfile::tempdir().unwrap();
+    let refusal = train(settings("label-smoothing=0.1"), other.path(), false).unwrap_err();
+    assert!(refusal.to_string().contains("for classifiers"), "{refusal}");
+}
+
+#[test]
 fn every_kind_of_network_trains() {
     for settings in [
         &["bits=float"][..],

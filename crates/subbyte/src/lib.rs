@@ -30,7 +30,7 @@
 //!
 //! Features: `threads` (default) for [`Pool`]; `std` (default) for finding the processor's instruction sets at run time, without
 //! which the crate is `no_std`; `train` for everything in front of a model. With `train` there are also the modules `data`,
-//! `onnx`, `graph`, `train`, `quantize` and `lower`, in the order in which data flow through them, and what joins the two sides: measuring a network,
+//! `onnx`, `graph`, `train`, `quantize`, `diffusion` and `lower`, in the order in which data flow through them, and what joins the two sides: measuring a network,
 //! comparing its evaluation with its integer model code by code, keeping the `results`, and the `zoo` of trained models.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
@@ -76,6 +76,10 @@ pub use subbyte_model::Model;
 
 #[cfg(feature = "train")]
 pub use subbyte_data as data;
+#[cfg(feature = "train")]
+pub use subbyte_diffusion as diffusion;
+#[cfg(feature = "train")]
+pub use subbyte_exec as exec;
 #[cfg(feature = "train")]
 pub use subbyte_graph as graph;
 #[cfg(feature = "train")]

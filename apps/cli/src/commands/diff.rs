@@ -26,7 +26,7 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
     };
     let (model, noted) = load(&args.quantized)?;
     let geometry = files::model_geometry(&model);
-    let theirs = files::geometry(&float);
+    let theirs = files::geometry(&float)?;
     if geometry != theirs {
         bail!(
             "{} reads images of {theirs}, {} of {geometry}; compare a model with the network that it was made of",

@@ -68,7 +68,7 @@ fn open(args: &Eval, subject: &Network) -> Result<TestImages> {
         Network::Graph(graph, checkpoint) => {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
-            let geometry = files::geometry(graph);
+            let geometry = files::geometry(graph)?;
             let resize = files::resize_for(&args.file, recipe, geometry);
             let count = files::classes(graph);
             TestImages::open(&path, geometry, resize, &graph.classes, count)
@@ -78,14 +78,14 @@ fn open(args: &Eval, subject: &Network) -> Result<TestImages> {
 
 /// A network that can be measured on the images of another one.
 fn comparable(path: &Path, subject: &Network) -> Result<Network> {
-    let facts = |network: &Network| -> (Geometry, Vec<String>) {
-        match network {
+    let facts = |network: &Network| -> Result<(Geometry, Vec<String>)> {
+        Ok(match network {
             Network::Model(model, _) => (files::model_geometry(model), model.classes.clone()),
-            Network::Graph(graph, _) => (files::geometry(graph), graph.classes.clone()),
-        }
+            Network::Graph(graph, _) => (files::geometry(graph)?, graph.classes.clone()),
+        })
     };
     let other = files::load(path)?;
-    let ((geometry, classes), (theirs, names)) = (facts(subject), facts(&other));
+    let ((geometry, classes), (theirs, names)) = (facts(subject)?, facts(&other)?);
     if geometry != theirs {
         bail!(
             "{} reads images of {theirs}, the other network {geometry}; compare networks for the same images",

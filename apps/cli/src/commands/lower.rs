@@ -30,7 +30,13 @@ pub fn run(args: &Lower) -> Result<()> {
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     let path = files::data_path(args.data.as_ref(), recipe, &args.network)?;
     let resize = recipe.and_then(Recipe::resize);
-    let images = TestImages::open(&path, files::geometry(&graph), resize, &graph.classes, None)?;
+    let images = TestImages::open(
+        &path,
+        files::geometry(&graph)?,
+        resize,
+        &graph.classes,
+        None,
+    )?;
     let lowered = measurement::lower(
         &graph,
         checkpoint.as_deref(),

@@ -14,6 +14,8 @@ mod plot;
 mod predict;
 mod quantize;
 mod quickstart;
+mod sample;
+mod score;
 mod sweep;
 mod train;
 mod verify;
@@ -40,6 +42,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Command::Predict(args) => return predict::run(&args),
         Command::Bench(args) => bench::run(&args)?,
         Command::Quantize(args) => return quantize::run(&args),
+        Command::Sample(args) => return sample::run(&args),
+        Command::Score(args) => return score::run(&args),
         Command::Lower(args) => lower::run(&args)?,
         Command::Export(args) => export::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,

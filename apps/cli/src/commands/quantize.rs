@@ -158,7 +158,7 @@ struct Task<'a> {
 
 impl<'a> Task<'a> {
     fn open(args: &'a Quantize, graph: Graph, recipe: Option<&Recipe>) -> Result<Self> {
-        let geometry = files::geometry(&graph);
+        let geometry = files::geometry(&graph)?;
         let resize = files::resize_for(&args.network, recipe, geometry);
         let own = || recipe.map(|recipe| recipe.data.path.clone());
         let source = args.calibration.clone().or_else(own);
@@ -339,7 +339,7 @@ fn unless_stopped<T>(made: Result<T, QuantizeError>) -> Result<Option<T>> {
 
 /// Bytes of a test vector in a file, its logits included.
 fn vector_bytes(graph: &Graph) -> usize {
-    files::geometry(graph).bytes() + 5 * graph.classes.len().max(1000)
+    files::geometry(graph).map_or(0, |g| g.bytes()) + 5 * graph.classes.len().max(1000)
 }
 
 /// Test vectors that take at most a hundredth of the file.

@@ -10,6 +10,7 @@ use indicatif::HumanDuration;
 use serde::Serialize;
 use subbyte::data::ImageSet;
 use subbyte::engine::Level;
+use subbyte::graph::sbg;
 use subbyte::results::{RunResult, input_kind, layer_bits, machine};
 use subbyte::train::{Checkpoint, Outcome, Recipe, Rehearsal, Run, RunFolder};
 
@@ -98,7 +99,7 @@ fn recipe(args: &Train) -> Result<Recipe> {
         if graph.is_fully_quantized() {
             recipe.teacher = teacher;
         }
-        let geometry = files::geometry(&graph);
+        let geometry = files::geometry(&graph)?;
         let resize = files::resize_for(path, None, geometry);
         if let (Some(resize), None, true) =
             (resize, recipe.data.size, geometry.height == geometry.width)
@@ -193,6 +194,18 @@ pub fn finish(
     recipe: &Path,
 ) -> Result<(Measurement, Option<PathBuf>)> {
     let graph = &checkpoint.graph;
+    if graph.diffusion.is_some() {
+        note!(
+            "make pictures with `subbyte sample {}`",
+            folder.finished().display()
+        );
+        let bytes = Some(sbg::to_bytes(graph, &sbg::Extras::default())?.len());
+        let measurement = Measurement {
+            bytes,
+            ..Measurement::default()
+        };
+        return Ok((measurement, None));
+    }
     let (measurement, lowered) =
         measurement::network(graph, Some(checkpoint), &test.into(), Engine::default())?;
     let model = match lowered {

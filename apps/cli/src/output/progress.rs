@@ -51,6 +51,12 @@ impl Bar {
         Self::with(label.into(), "bytes", total as usize, template)
     }
 
+    /// Starts at 0 of `total` steps.
+    pub fn steps(label: impl Into<String>, total: usize) -> Self {
+        let template = "{msg} {bar:30} {pos}/{len} steps, {eta} left";
+        Self::with(label.into(), "steps", total, template)
+    }
+
     fn with(label: String, unit: &'static str, total: usize, template: &str) -> Self {
         let bar = bar(total, template);
         if let Some(bar) = &bar {
@@ -231,15 +237,23 @@ impl Observer for TrainingBar {
                 }
             }
             Event::EpochEnd(epoch) => {
-                let validation = epoch.validation.map_or(String::new(), |v| {
-                    format!(", validation {:.2} %", 100.0 * v.top1)
-                });
+                // A network that makes pictures is never right.
+                let classifies = epoch.accuracy > 0.0;
+                let training = match classifies {
+                    true => format!(", training {:.2} %", 100.0 * epoch.accuracy),
+                    false => String::new(),
+                };
+                let validation = epoch
+                    .validation
+                    .map_or(String::new(), |v| match classifies {
+                        true => format!(", validation {:.2} %", 100.0 * v.top1),
+                        false => format!(", validation loss {:.4}", v.loss),
+                    });
                 note!(
-                    "{label}: epoch {}/{}: loss {:.4}, training {:.2} %{validation}, {:.0} img/s, {:.1} s",
+                    "{label}: epoch {}/{}: loss {:.4}{training}{validation}, {:.0} img/s, {:.1} s",
                     epoch.epoch,
                     self.epochs,
                     epoch.loss,
-                    100.0 * epoch.accuracy,
                     epoch.images_per_second,
                     epoch.seconds
                 );

@@ -10,6 +10,8 @@ mod plot;
 mod predict;
 mod quantize;
 mod ray;
+mod sample;
+mod score;
 mod support;
 mod sweep;
 mod train;

@@ -154,6 +154,28 @@ pub fn network(first: FirstLayer) -> Graph {
     graph
 }
 
+/// A predictor of noise in 28x28 grey pictures that nothing was learned in, but that says something.
+pub fn diffusion_network() -> Graph {
+    let config = NetworkConfig {
+        colours: 1,
+        height: 28,
+        width: 28,
+        bits: None,
+        ..NetworkConfig::default()
+    };
+    let mut graph = networks::build("unet", &config).unwrap();
+    for (name, param) in &mut graph.params {
+        if let (Role::Weight, Storage::F32(weights)) = (param.role, &mut param.storage)
+            && weights.iter().all(|w| *w == 0.0)
+        {
+            let seed = name.len();
+            let weight = |i: usize| ((i * 7919 + seed) % 101) as f32 / 1e4 - 0.005;
+            *weights = (0..weights.len()).map(weight).collect();
+        }
+    }
+    graph
+}
+
 /// The integer model of [`network`] with class names, provenance and two test vectors.
 pub fn model() -> Model {
     let mut model = subbyte_lower::lower(&network(FirstLayer::default())).unwrap();

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use subbyte_graph::{Graph, NodeId, Op, Role, Storage};
 
 use crate::ops::BatchStatistics;
-use crate::{ExecError, Images, Parameters};
+use crate::{ExecError, Inputs, Parameters};
 use plan::Plan;
 use run::Run;
 pub use walk::Walk;
@@ -77,6 +77,14 @@ impl Network {
         })
     }
 
+    /// [`Network::new`] on the CPU, without gradients.
+    ///
+    /// # Errors
+    /// If the graph is not valid; every problem is listed.
+    pub fn on_cpu(graph: &Graph) -> Result<Self, ExecError> {
+        Self::new(graph, &Device::flex())
+    }
+
     /// Whether the gradient of a pixel table's row is divided by the square root of how many pixels read it, so that rare and
     /// frequent pixel values learn at like speed. Off at first.
     pub fn equalise_tables(&mut self, equalise: bool) {
@@ -106,34 +114,34 @@ impl Network {
     /// Runs the network; gradients reach the parameters where the device has a tape.
     ///
     /// # Errors
-    /// If the images do not fit the graph's input.
-    pub fn forward(&self, images: &Images, mode: Mode) -> Result<Forward, ExecError> {
-        self.check(images)?;
-        Ok(Run::new(self, images, mode, true).all(&self.fused))
+    /// If the inputs do not fit the graph's.
+    pub fn forward(&self, inputs: impl Into<Inputs>, mode: Mode) -> Result<Forward, ExecError> {
+        let inputs = self.checked(inputs)?;
+        Ok(Run::new(self, inputs, mode, true).all(&self.fused))
     }
 
     /// First output in evaluation mode, without a tape.
     ///
     /// # Errors
-    /// If the images do not fit the graph's input.
-    pub fn predict(&self, images: &Images) -> Result<Tensor<4>, ExecError> {
-        self.check(images)?;
-        let mut forward = Run::new(self, images, Mode::Evaluate, false).all(&self.fused);
+    /// If the inputs do not fit the graph's.
+    pub fn predict(&self, inputs: impl Into<Inputs>) -> Result<Tensor<4>, ExecError> {
+        let inputs = self.checked(inputs)?;
+        let mut forward = Run::new(self, inputs, Mode::Evaluate, false).all(&self.fused);
         Ok(forward.outputs.swap_remove(0))
     }
 
     /// Runs the network node by node without a tape and shows every activation to `see`, in the order of the nodes.
     ///
     /// # Errors
-    /// If the images do not fit the graph's input.
+    /// If the inputs do not fit the graph's.
     pub fn observe(
         &self,
-        images: &Images,
+        inputs: impl Into<Inputs>,
         mode: Mode,
         mut see: impl FnMut(NodeId, &Tensor<4>),
     ) -> Result<Forward, ExecError> {
-        self.check(images)?;
-        let mut run = Run::new(self, images, mode, false);
+        let inputs = self.checked(inputs)?;
+        let mut run = Run::new(self, inputs, mode, false);
         for step in &self.plain.steps {
             run.step(step);
             if let Some(tensor) = run.feature_of(step.node) {
@@ -158,21 +166,51 @@ impl Network {
         graph
     }
 
-    fn check(&self, images: &Images) -> Result<(), ExecError> {
-        let input = self.graph.nodes.iter().find_map(|node| match node.op {
-            Op::Image {
-                colours,
-                height,
-                width,
-            } => Some([height, width, colours]),
-            _ => None,
-        });
-        let [n, height, width, colours] = images.shape();
-        let found = [height, width, colours];
-        match input {
-            _ if n == 0 => Err(ExecError::NoImages),
-            Some(expected) if expected != found => Err(ExecError::Images { expected, found }),
-            _ => Ok(()),
+    /// The inputs where they are those of the graph.
+    fn checked(&self, inputs: impl Into<Inputs>) -> Result<Inputs, ExecError> {
+        let inputs = inputs.into();
+        if inputs.is_empty() {
+            return Err(ExecError::NoImages);
+        }
+        let mut unread: Vec<&str> = inputs.floats().map(|(name, _)| name).collect();
+        for node in &self.graph.nodes {
+            match node.op {
+                Op::Image {
+                    colours,
+                    height,
+                    width,
+                } => {
+                    let expected = [height, width, colours];
+                    let images = inputs.images().ok_or(ExecError::MissingImages)?;
+                    let [_, found @ ..] = images.shape();
+                    if expected != found {
+                        return Err(ExecError::Images { expected, found });
+                    }
+                }
+                Op::Input {
+                    channels,
+                    height,
+                    width,
+                } => {
+                    let name = || node.name.clone();
+                    let floats = inputs.get(&node.name);
+                    let floats = floats.ok_or_else(|| ExecError::MissingInput(name()))?;
+                    let expected = [inputs.len(), height, width, channels];
+                    if floats.shape() != expected {
+                        return Err(ExecError::Input {
+                            name: name(),
+                            expected,
+                            found: floats.shape(),
+                        });
+                    }
+                    unread.retain(|unread| *unread != node.name);
+                }
+                _ => {}
+            }
+        }
+        match unread.first() {
+            Some(&name) => Err(ExecError::UnknownInput(name.to_owned())),
+            None => Ok(inputs),
         }
     }
 }

@@ -1,12 +1,12 @@
 use burn::tensor::ops::PadMode;
-use burn::tensor::{Tensor, TensorData, activation, s};
-use subbyte_graph::{NodeId, Op, Quantizer};
+use burn::tensor::{Device, Tensor, TensorData, activation, s};
+use subbyte_graph::{Function, NodeId, Op, Quantizer};
 
 use super::packed::Packed;
 use super::plan::{Plan, Step};
 use super::{Forward, Mode, Network, Statistics};
-use crate::Images;
 use crate::ops::{self, ConvOptions, Levels};
+use crate::{Images, Inputs};
 
 /// Unit of binary weights that are all zero.
 const SMALLEST_UNIT: f32 = 1e-20;
@@ -15,7 +15,7 @@ const SMALLEST_UNIT: f32 = 1e-20;
 #[derive(Clone)]
 pub(super) struct Run<'a> {
     network: &'a Network,
-    images: &'a Images,
+    inputs: Inputs,
     mode: Mode,
     tape: bool,
     values: Vec<Option<Value>>,
@@ -34,10 +34,10 @@ enum Value {
 
 impl<'a> Run<'a> {
     /// A pass that has not started; without `tape` gradients are not recorded.
-    pub fn new(network: &'a Network, images: &'a Images, mode: Mode, tape: bool) -> Self {
+    pub fn new(network: &'a Network, inputs: Inputs, mode: Mode, tape: bool) -> Self {
         Self {
             network,
-            images,
+            inputs,
             mode,
             tape,
             values: vec![None; network.graph.nodes.len()],
@@ -200,10 +200,11 @@ impl<'a> Run<'a> {
             Op::Image { .. } | Op::Param { .. } | Op::Quantize(_) | Op::Minifloat { .. } => {
                 unreachable!("made no activation")
             }
+            Op::Input { .. } => self.input(step.node),
             Op::Normalize { mean, std } => self.normalize(mean, std),
             Op::PixelTable => {
                 let table = self.parameter(step.inputs[1]).reshape(axes(&step.weight));
-                ops::pixel_table(self.images, table, self.network.equalise_tables)
+                ops::pixel_table(self.images(), table, self.network.equalise_tables)
             }
             Op::Conv2d {
                 stride,
@@ -230,16 +231,48 @@ impl<'a> Run<'a> {
                 self.add_bias(step, ops::linear(x(), weight))
             }
             Op::BatchNorm { eps } => self.batch_norm(step, *eps),
+            Op::GroupNorm { groups, eps } => {
+                let [gamma, beta] = [1, 2].map(|i| self.parameter(step.inputs[i]));
+                ops::group_norm(x(), gamma, beta, *groups, *eps)
+            }
+            Op::Attention { heads, scale } => {
+                let [key, value] = [1, 2].map(|i| self.feature(step.inputs[i]));
+                ops::attention(x(), key, value, *heads, *scale)
+            }
+            Op::Affine { mul, add } => x() * *mul + *add,
+            Op::Clip { low, high } => x().clamp(*low, *high),
+            Op::Map { function } => match function {
+                Function::Log => x().log(),
+                Function::Sqrt => x().sqrt(),
+                Function::Reciprocal => x().recip(),
+                Function::Sin => x().sin(),
+                Function::Cos => x().cos(),
+            },
             Op::Relu => activation::relu(x()),
             Op::Relu6 => x().clamp(0.0, 6.0),
-            Op::Silu => activation::silu(x()),
+            Op::Silu => ops::silu(x()),
             Op::HardSwish => x() * hard_sigmoid(x()),
             Op::HardSigmoid => hard_sigmoid(x()),
             Op::MaxPool(window) => ops::max_pool(x(), *window),
             Op::AvgPool(window) => ops::avg_pool(x(), *window),
+            Op::AvgPoolInside(window) => ops::avg_pool_inside(x(), *window),
             Op::GlobalAvgPool => ops::global_avg_pool(x()),
-            Op::Add => ops::add(x(), self.feature(step.inputs[1])),
-            Op::Mul => x() * self.feature(step.inputs[1]),
+            Op::Add => {
+                let (a, b) = larger_first(x(), self.feature(step.inputs[1]));
+                if a.dims() == b.dims() {
+                    ops::add(a, b)
+                } else {
+                    ops::add_spread(a, b)
+                }
+            }
+            Op::Mul => {
+                let (a, b) = larger_first(x(), self.feature(step.inputs[1]));
+                if a.dims() == b.dims() {
+                    a * b
+                } else {
+                    ops::mul_spread(a, b)
+                }
+            }
             Op::Concat => {
                 let all = step.inputs.iter().map(|&id| self.feature(id));
                 Tensor::cat(all.collect(), 3)
@@ -297,6 +330,27 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The images, which a network with an image input has been checked to be given.
+    fn images(&self) -> &Images {
+        self.inputs.images().expect("checked images")
+    }
+
+    /// The numbers of float input `id`.
+    fn input(&self, id: NodeId) -> Tensor<4> {
+        let name = &self.network.graph.nodes[id].name;
+        let floats = self.inputs.get(name).expect("checked input");
+        let data = TensorData::new(floats.data().to_vec(), floats.shape());
+        Tensor::from_data(data, &self.device())
+    }
+
+    /// The network's device, with a tape only where gradients are recorded.
+    fn device(&self) -> Device {
+        match self.tape {
+            true => self.network.device.clone(),
+            false => self.network.device.clone().inner(),
+        }
+    }
+
     /// A table of 256 normalized values for each colour, so that pixels stay bytes here too.
     fn normalize(&self, mean: &[f32], std: &[f32]) -> Tensor<4> {
         let entry = |mean: f32, std: f32| (0..256).map(move |v| (v as f32 / 255.0 - mean) / std);
@@ -307,7 +361,7 @@ impl<'a> Run<'a> {
             false => self.network.device.clone().inner(),
         };
         let table = Tensor::from_data(TensorData::new(table, [mean.len(), 256, 1]), &device);
-        ops::pixel_table(self.images, table, false)
+        ops::pixel_table(self.images(), table, false)
     }
 
     fn add_bias(&self, step: &Step, x: Tensor<4>) -> Tensor<4> {
@@ -350,6 +404,14 @@ impl<'a> Run<'a> {
                 }
             }
         }
+    }
+}
+
+/// Both in the order that lets the second be spread over the first.
+fn larger_first(a: Tensor<4>, b: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    match a.shape().num_elements() < b.shape().num_elements() {
+        true => (b, a),
+        false => (a, b),
     }
 }
 

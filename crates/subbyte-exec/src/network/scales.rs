@@ -8,20 +8,20 @@ use subbyte_graph::{Op, Quantizer};
 use super::plan::Step;
 use super::run::Run;
 use super::{Mode, Network};
-use crate::{ExecError, Images};
+use crate::{ExecError, Inputs};
 
 impl Network {
-    /// Sets every step that is still 0 from the values that reach its quantizers in one training pass over `images`:
+    /// Sets every step that is still 0 from the values that reach its quantizers in one training pass over `inputs`:
     /// `2 * mean |v| / sqrt(Qp)` (methods.md 2.3), and every clip value that is 0 to the largest value that has with such steps. Values below an unsigned quantizer's range count as 0, like behind a ReLU. A
     /// step with several quantizers becomes the largest that one of them asks for; each quantizer works with what is known when
     /// the pass reaches it, so that later ones see quantized inputs.
     ///
     /// # Errors
-    /// If the images do not fit the graph's input.
-    pub fn initialise_scales(&mut self, images: &Images) -> Result<(), ExecError> {
-        self.check(images)?;
+    /// If the inputs do not fit the graph's.
+    pub fn initialise_scales(&mut self, inputs: impl Into<Inputs>) -> Result<(), ExecError> {
+        let inputs = self.checked(inputs)?;
         let mut found: BTreeMap<&str, Vec<f32>> = BTreeMap::new();
-        let mut run = Run::new(self, images, Mode::Train, false);
+        let mut run = Run::new(self, inputs, Mode::Train, false);
         for step in &self.plain.steps {
             if let Op::Quantize(quantizer) = step.op
                 && quantizer.parameter().is_some()

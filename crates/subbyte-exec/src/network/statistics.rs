@@ -36,8 +36,8 @@ impl Network {
         let mut sums: BTreeMap<(NodeId, usize), Vec<f64>> = BTreeMap::new();
         let mut count = 0;
         for images in batches {
-            self.check(&images)?;
-            let forward = Run::new(self, &images, Mode::Train, false).all(&self.fused);
+            let inputs = self.checked(&images)?;
+            let forward = Run::new(self, inputs, Mode::Train, false).all(&self.fused);
             for (node, batch) in forward.statistics {
                 let values = [(3, &batch.mean), (4, &batch.unbiased_variance())];
                 for (input, values) in values {

@@ -1,3 +1,4 @@
+use crate::{Images, Inputs};
 use burn::tensor::{Device, Tensor};
 use subbyte_graph::networks::{
     ActivationQuantizer, Bits, FirstLayer, LastLayer, NetworkConfig, WeightQuantizer, build,
@@ -398,4 +399,48 @@ fn weights_that_are_codes_stay_packed_and_compute_what_their_numbers_do() {
     // Also where gradients are taken: of what is trained, and none of codes.
     let mut tracked = Network::new(&graph, &Device::flex().autodiff()).expect("network");
     assert!(descend(&mut tracked, &images, &[0, 1, 2]).is_finite());
+}
+
+/// `level * x + x` of a float input of two channels and one number for each image.
+fn scaled_sum() -> Network {
+    let mut graph = Graph::new("sum");
+    let input = |channels, height, width| Op::Input {
+        channels,
+        height,
+        width,
+    };
+    let x = graph.push("x", input(2, 1, 2), &[]);
+    let level = graph.push("level", input(1, 1, 1), &[]);
+    let scaled = graph.push("scaled", Op::Mul, &[x, level]);
+    let sum = graph.push("sum", Op::Add, &[scaled, x]);
+    graph.outputs.push(sum);
+    Network::new(&graph, &Device::flex()).expect("a valid graph")
+}
+
+#[test]
+fn float_inputs_are_read_by_name() {
+    let network = scaled_sum();
+    let data = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    let inputs =
+        Inputs::new()
+            .with("x", data, [2, 1, 2, 2])
+            .with("level", vec![1.0, 10.0], [2, 1, 1, 1]);
+    let out = network.predict(&inputs).expect("inputs that fit");
+    let expected = [2.0, 4.0, 6.0, 8.0, 55.0, 66.0, 77.0, 88.0];
+    assert_eq!(to_vec(&out), expected);
+}
+
+#[test]
+fn float_inputs_that_do_not_fit_are_refused() {
+    let network = scaled_sum();
+    let x = || Inputs::new().with("x", vec![0.0; 8], [2, 1, 2, 2]);
+    let message = |inputs: Inputs| network.predict(&inputs).expect_err("refused").to_string();
+    assert!(message(x()).contains("`level` is not given"));
+    let one = x().with("level", vec![0.0], [1, 1, 1, 1]);
+    assert!(message(one).contains("are needed"));
+    let more = x()
+        .with("level", vec![0.0; 2], [2, 1, 1, 1])
+        .with("y", vec![0.0; 2], [2, 1, 1, 1]);
+    assert!(message(more).contains("no input `y`"));
+    assert!(message(images(1, 28, 1).into()).contains("is not given"));
 }

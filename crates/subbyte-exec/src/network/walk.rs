@@ -5,7 +5,7 @@ use subbyte_graph::NodeId;
 
 use super::run::Run;
 use super::{Mode, Network};
-use crate::{ExecError, Images};
+use crate::{ExecError, Inputs};
 
 /// Passes of several batches, all of them as far as the same node, in evaluation mode and without a tape.
 ///
@@ -23,18 +23,21 @@ impl<'a> Walk<'a> {
     /// Passes that have not started.
     ///
     /// # Errors
-    /// If there is no batch, or one does not fit the graph's input.
-    pub fn new(network: &'a Network, batches: &'a [Images]) -> Result<Self, ExecError> {
+    /// If there is no batch, or one does not fit the graph's inputs.
+    pub fn new<B>(network: &'a Network, batches: &[B]) -> Result<Self, ExecError>
+    where
+        for<'b> &'b B: Into<Inputs>,
+    {
         if batches.is_empty() {
             return Err(ExecError::NoImages);
         }
-        for images in batches {
-            network.check(images)?;
-        }
-        let run = |images| Run::new(network, images, Mode::Evaluate, false);
+        let run = |batch: &B| {
+            let inputs = network.checked(batch)?;
+            Ok(Run::new(network, inputs, Mode::Evaluate, false))
+        };
         Ok(Self {
             network,
-            runs: batches.iter().map(run).collect(),
+            runs: batches.iter().map(run).collect::<Result<_, ExecError>>()?,
             done: 0,
         })
     }

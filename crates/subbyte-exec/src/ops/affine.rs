@@ -29,14 +29,19 @@ fn generic(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, relu: bool) -> Tens
 
 /// The forward pass on slices.
 pub(super) fn forward(x: &[f32], scale: &[f32], shift: &[f32], relu: bool) -> Vec<f32> {
+    let mut out = buffers::take(x.len());
+    forward_into(x, scale, shift, relu, &mut out);
+    out
+}
+
+/// [`forward`] into `out`, which is as long as `x`.
+pub(super) fn forward_into(x: &[f32], scale: &[f32], shift: &[f32], relu: bool, out: &mut [f32]) {
     let columns = Columns::new(scale.len());
     let (scale, shift) = (columns.repeat(scale), columns.repeat(shift));
     let floor = floor(relu);
-    let mut out = buffers::take(x.len());
     out.par_chunks_mut(columns.chunk)
         .zip(x.par_chunks(columns.chunk))
         .for_each(|(out, x)| lines(x, &scale, &shift, floor, out));
-    out
 }
 
 /// Outputs below this are cut, and their gradients with them.

@@ -8,9 +8,18 @@ use super::geometry::Windows;
 
 /// Mean over windows of `x [N][H][W][C]`; padding counts as zeros.
 pub fn avg_pool(x: Tensor<4>, window: Window) -> Tensor<4> {
+    pool(x, window, false)
+}
+
+/// Mean over those pixels of windows of `x [N][H][W][C]` that are no padding.
+pub fn avg_pool_inside(x: Tensor<4>, window: Window) -> Tensor<4> {
+    pool(x, window, true)
+}
+
+fn pool(x: Tensor<4>, window: Window, inside: bool) -> Tensor<4> {
     match Primitive::of(&x) {
-        Some(x) => apply(AvgPool(window), [x]).0,
-        None => generic(x, window),
+        Some(x) => apply(AvgPool { window, inside }, [x]).0,
+        None => generic(x, window, inside),
     }
 }
 
@@ -26,28 +35,42 @@ pub fn global_avg_pool(x: Tensor<4>) -> Tensor<4> {
 }
 
 /// The same by burn's own pool, for any backend.
-fn generic(x: Tensor<4>, window: Window) -> Tensor<4> {
+fn generic(x: Tensor<4>, window: Window, inside: bool) -> Tensor<4> {
     let [top, left, bottom, right] = window.padding;
     let options = AvgPoolOptions {
         kernel_size: window.kernel,
         stride: window.stride,
         padding: [(top, bottom), (left, right)],
-        count_include_pad: true,
+        count_include_pad: !inside,
         ceil_mode: false,
     };
     module::avg_pool2d(x.permute([0, 3, 1, 2]), options).permute([0, 2, 3, 1])
 }
 
 #[derive(Clone, Copy, Debug)]
-struct AvgPool(Window);
+struct AvgPool {
+    window: Window,
+    /// Whether padding does not count.
+    inside: bool,
+}
 
 impl AvgPool {
     fn windows(self, shape: &[usize]) -> Windows {
-        Windows::new(shape, self.0.kernel, self.0.stride, self.0.padding)
+        Windows::new(
+            shape,
+            self.window.kernel,
+            self.window.stride,
+            self.window.padding,
+        )
     }
 
-    fn area(self) -> f32 {
-        (self.0.kernel[0] * self.0.kernel[1]) as f32
+    /// Pixels that the window of an output pixel averages over.
+    fn area(self, windows: &Windows, row: usize, col: usize) -> f32 {
+        let pixels = match self.inside {
+            true => windows.taps(row, col).count(),
+            false => self.window.kernel[0] * self.window.kernel[1],
+        };
+        pixels as f32
     }
 }
 
@@ -64,13 +87,14 @@ impl CustomOp<1> for AvgPool {
             .zip(x.data.par_chunks_exact(windows.image_len()))
             .for_each(|(out, x)| {
                 for (place, out) in out.chunks_exact_mut(c).enumerate() {
+                    let area = self.area(&windows, place / cols, place % cols);
                     for (_, input) in windows.taps(place / cols, place % cols) {
                         for (out, x) in out.iter_mut().zip(&x[input * c..][..c]) {
                             *out += x;
                         }
                     }
                     for out in out {
-                        *out /= self.area();
+                        *out /= area;
                     }
                 }
             });
@@ -97,9 +121,10 @@ impl CustomOp<1> for AvgPool {
             .zip(grad.par_chunks_exact(windows.out_pixels() * c))
             .for_each(|(result, grad)| {
                 for (place, grad) in grad.chunks_exact(c).enumerate() {
+                    let area = self.area(&windows, place / cols, place % cols);
                     for (_, input) in windows.taps(place / cols, place % cols) {
                         for (r, g) in result[input * c..][..c].iter_mut().zip(grad) {
-                            *r += g / self.area();
+                            *r += g / area;
                         }
                     }
                 }
@@ -125,14 +150,16 @@ mod tests {
                 stride,
                 padding,
             };
-            let run = |f: fn(Tensor<4>, Window) -> Tensor<4>| {
-                let x = random([3, 8, 9, 5], 1).require_grad();
-                let out = f(x.clone(), window);
-                let grads = (out.clone() * random(out.dims(), 2)).sum().backward();
-                [to_vec(&out), to_vec(&x.grad(&grads).expect("gradient"))]
-            };
-            for (fused, plain) in run(avg_pool).into_iter().zip(run(generic)) {
-                assert_close(&fused, &plain, 1e-6);
+            for inside in [false, true] {
+                let run = |f: fn(Tensor<4>, Window, bool) -> Tensor<4>| {
+                    let x = random([3, 8, 9, 5], 1).require_grad();
+                    let out = f(x.clone(), window, inside);
+                    let grads = (out.clone() * random(out.dims(), 2)).sum().backward();
+                    [to_vec(&out), to_vec(&x.grad(&grads).expect("gradient"))]
+                };
+                for (fused, plain) in run(pool).into_iter().zip(run(generic)) {
+                    assert_close(&fused, &plain, 1e-6);
+                }
             }
         }
     }

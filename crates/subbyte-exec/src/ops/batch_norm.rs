@@ -61,7 +61,7 @@ struct BatchNorm {
 vectorize! {
     /// Adds the gradients that pass, alone and times the distance from the mean, to two wide rows; `wide` holds scales, shifts
     /// and means.
-    fn gradient_sums<'a>(
+    pub(super) fn gradient_sums<'a>(
         x: &'a [f32],
         grad: &'a [f32],
         wide: &'a [Vec<f32>; 3],
@@ -84,7 +84,7 @@ vectorize! {
     }
 
     /// Replaces the output's gradients by `scale * g + slope * x + offset`, with `g` the gradient that passes.
-    fn input_gradients<'a>(
+    pub(super) fn input_gradients<'a>(
         x: &'a [f32],
         wide: &'a [Vec<f32>; 3],
         back: &'a [Vec<f32>; 2],

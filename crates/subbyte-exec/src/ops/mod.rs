@@ -3,6 +3,7 @@
 
 mod add;
 mod affine;
+mod attention;
 mod avg_pool;
 mod batch_norm;
 mod batch_norm_lsq;
@@ -20,6 +21,7 @@ mod depthwise;
 mod distillation;
 mod dorefa_weight;
 mod geometry;
+mod group_norm;
 mod levels;
 mod linear;
 mod lsq;
@@ -29,6 +31,8 @@ mod minifloat;
 mod pact;
 mod phase;
 mod pixel_table;
+mod silu;
+mod spread;
 mod ste;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,7 +40,8 @@ mod workspace;
 
 pub use add::add;
 pub use affine::affine;
-pub use avg_pool::{avg_pool, global_avg_pool};
+pub use attention::attention;
+pub use avg_pool::{avg_pool, avg_pool_inside, global_avg_pool};
 pub use batch_norm::batch_norm;
 pub use batch_norm_lsq::batch_norm_lsq;
 pub use batch_statistics::BatchStatistics;
@@ -48,6 +53,7 @@ pub(crate) use custom::recycle;
 pub use distillation::distillation;
 pub use dorefa_weight::dorefa_weight;
 pub use geometry::ConvOptions;
+pub use group_norm::group_norm;
 pub use levels::Levels;
 pub use linear::linear;
 pub use lsq::{lsq, relu_lsq};
@@ -56,3 +62,5 @@ pub use mid_tread_half::mid_tread_half;
 pub use minifloat::minifloat;
 pub use pact::pact;
 pub use pixel_table::pixel_table;
+pub use silu::silu;
+pub use spread::{add_spread, mul_spread};

@@ -3,7 +3,7 @@
 use subbyte_model::{CodeType, Op as IntegerOp};
 
 use super::{Chain, FuseError, Fused, FusedNode, FusedOp, Step};
-use crate::{Graph, NodeId, Problems, Shape};
+use crate::{Graph, Node, NodeId, Op, Problems, Shape};
 
 /// What the graph's tensors are in integers.
 #[derive(Clone, Debug)]
@@ -46,6 +46,16 @@ pub(super) struct Fusion<'a> {
 impl<'a> Fusion<'a> {
     pub(super) fn new(graph: &'a Graph) -> Result<Self, FuseError> {
         graph.validate().map_err(FuseError)?;
+        // One answer instead of one for each of its layers.
+        let float = |node: &&Node| matches!(node.op, Op::Input { .. });
+        if let Some(input) = graph.nodes.iter().find(float) {
+            let mut problems = Problems::default();
+            problems.add(
+                &input.name,
+                "is an input of floats; only networks of one u8 image run on integers, this one runs as it is (.sbg)",
+            );
+            return Err(FuseError(problems));
+        }
         let dims = |shape: Shape| shape.dims().try_into().unwrap_or_default();
         let shapes = graph
             .shapes()

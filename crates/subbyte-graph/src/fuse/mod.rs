@@ -82,7 +82,15 @@ impl Graph {
     /// and no floats of few bits.
     pub fn is_fully_quantized(&self) -> bool {
         self.nodes.iter().all(|node| match node.op {
-            Op::Normalize { .. } | Op::Minifloat { .. } => false,
+            Op::Normalize { .. }
+            | Op::Minifloat { .. }
+            | Op::Input { .. }
+            | Op::GroupNorm { .. }
+            | Op::AvgPoolInside(_)
+            | Op::Attention { .. }
+            | Op::Affine { .. }
+            | Op::Clip { .. }
+            | Op::Map { .. } => false,
             Op::Conv2d { .. } | Op::Linear | Op::PixelTable => {
                 node.inputs.get(1).is_some_and(|&w| self.is_coded(w))
             }

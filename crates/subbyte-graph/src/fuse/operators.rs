@@ -63,6 +63,30 @@ impl Fusion<'_> {
                     .collect();
                 self.extend(x, Step::Affine { mul, add })?
             }
+            (
+                Op::GroupNorm { .. }
+                | Op::AvgPoolInside(_)
+                | Op::Attention { .. }
+                | Op::Affine { .. }
+                | Op::Clip { .. }
+                | Op::Map { .. },
+                _,
+            ) => {
+                return problem(
+                    "this operator has no integer form; the network runs as it is (.sbg)",
+                );
+            }
+            (Op::Add, [Value::Codes(a, _), Value::Codes(b, _)]) if a.shape != b.shape => {
+                return problem("an addition that spreads one side has no integer form");
+            }
+            (Op::Mul, [Value::Codes(a, _), Value::Codes(b, _)])
+                if a.shape[0] != b.shape[0]
+                    || a.shape[1..] != b.shape[1..]
+                        && a.shape[1..] != [1, 1]
+                        && b.shape[1..] != [1, 1] =>
+            {
+                return problem("a product that spreads channels or one axis has no integer form");
+            }
             (Op::Relu, [x]) => self.extend(x, Step::Relu)?,
             (Op::Relu6, [x]) => self.extend(x, Step::Relu6)?,
             (Op::Silu, [x]) => self.extend(x, Step::Silu)?,

@@ -10,6 +10,7 @@ mod residual;
 mod resnet18;
 mod resnet_cifar;
 mod small;
+mod unet;
 mod vgg_small;
 
 pub use config::{
@@ -31,7 +32,13 @@ pub struct Network {
     layers: fn(&mut Builder<'_>),
 }
 
-/// All built-in networks.
+/// Built-in networks that make pictures of noise; they are trained in floats.
+#[rustfmt::skip]
+pub const DIFFUSION_NETWORKS: &[Network] = &[
+    Network { name: "unet", summary: "predictor of noise for images whose sides are multiples of four",           layers: unet::layers },
+];
+
+/// All built-in classifiers.
 #[rustfmt::skip]
 pub const NETWORKS: &[Network] = &[
     Network { name: "small",         summary: "five convolutions with one residual block, for 28x28 images",      layers: small::layers },
@@ -82,7 +89,14 @@ pub enum NetworkError {
 /// If the name is unknown, or the configuration is out of range or too small for the network.
 pub fn build(name: &str, config: &NetworkConfig) -> Result<Graph, NetworkError> {
     let network = find(name)?;
-    let problems = config.problems();
+    let mut problems = config.problems();
+    let makes_pictures = DIFFUSION_NETWORKS.iter().any(|n| n.name == network.name);
+    if let (true, Some(bits)) = (makes_pictures, config.bits) {
+        problems.push(format!(
+            "bits = {bits}; `{}` is trained in floats (bits = float) and quantized afterwards",
+            network.name
+        ));
+    }
     if !problems.is_empty() {
         return Err(NetworkError::Config(problems));
     }
@@ -102,18 +116,15 @@ pub fn build(name: &str, config: &NetworkConfig) -> Result<Graph, NetworkError> 
 /// The network called `name`, with `_` as good as `-`.
 fn find(name: &str) -> Result<&'static Network, NetworkError> {
     let wanted = name.replace('_', "-");
-    if let Some(network) = NETWORKS.iter().find(|network| network.name == wanted) {
+    let all = || NETWORKS.iter().chain(DIFFUSION_NETWORKS);
+    if let Some(network) = all().find(|network| network.name == wanted) {
         return Ok(network);
     }
     let distance = |network: &&Network| edit_distance(&wanted, network.name);
     Err(NetworkError::Unknown {
         name: name.to_owned(),
-        nearest: NETWORKS.iter().min_by_key(distance).map_or("", |n| n.name),
-        known: NETWORKS
-            .iter()
-            .map(|n| n.name)
-            .collect::<Vec<_>>()
-            .join(", "),
+        nearest: all().min_by_key(distance).map_or("", |n| n.name),
+        known: all().map(|n| n.name).collect::<Vec<_>>().join(", "),
     })
 }
 

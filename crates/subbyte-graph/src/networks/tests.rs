@@ -277,3 +277,38 @@ fn configurations_read_as_recipes_write_them() {
         );
     }
 }
+
+#[test]
+fn the_diffusion_network_keeps_the_shape_of_its_pictures() {
+    let config = |height, bits| NetworkConfig {
+        colours: 1,
+        height,
+        width: 28,
+        bits,
+        ..NetworkConfig::default()
+    };
+    let graph = build("unet", &config(28, None)).unwrap();
+    let shapes = graph.shapes().unwrap();
+    assert_eq!(shapes[graph.outputs[0]].feature(), Some([1, 28, 28]));
+    let inputs: Vec<&str> = graph
+        .inputs()
+        .map(|(_, node, _)| node.name.as_str())
+        .collect();
+    assert_eq!(inputs, ["noisy", "timestep"]);
+    assert!(graph.diffusion.is_some());
+    // What ends a branch begins at zero, so that blocks begin as their shortcuts.
+    for name in [
+        "end.weight",
+        "middle0.conv1.weight",
+        "middle.attention.out.weight",
+    ] {
+        assert!(
+            graph.params[name].to_vec().iter().all(|w| *w == 0.0),
+            "{name}"
+        );
+    }
+    let low = NetworkConfig::default().bits;
+    let refusal = |config| build("unet", &config).unwrap_err().to_string();
+    assert!(refusal(config(28, low)).contains("trained in floats"));
+    assert!(refusal(config(30, None)).contains("one size is needed"));
+}

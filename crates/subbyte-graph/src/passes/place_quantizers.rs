@@ -149,6 +149,7 @@ impl<'a> Placing<'a> {
             made: Graph {
                 name: graph.name.clone(),
                 classes: graph.classes.clone(),
+                diffusion: graph.diffusion.clone(),
                 ..Graph::default()
             },
             float: Vec::with_capacity(nodes),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, Op, Role};
+use crate::{Diffusion, NodeId, Op, Role};
 
 /// Metadata key of the description.
 pub(super) const KEY: &str = "subbyte.graph";
@@ -29,6 +29,8 @@ pub(super) struct Description {
     pub(super) outputs: Vec<NodeId>,
     pub(super) params: BTreeMap<String, ParamDescription>,
     pub(super) classes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) diffusion: Option<Diffusion>,
     pub(super) text: BTreeMap<String, String>,
 }
 

@@ -28,6 +28,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(Graph, Extras), SbgError> {
         name: description.name,
         outputs: description.outputs,
         classes: description.classes,
+        diffusion: description.diffusion,
         ..Graph::default()
     };
     graph

@@ -63,6 +63,7 @@ fn description(graph: &Graph, extras: &Extras) -> Description {
         outputs: graph.outputs.clone(),
         params: params.collect(),
         classes: graph.classes.clone(),
+        diffusion: graph.diffusion.clone(),
         text: extras.text.clone(),
     }
 }

@@ -6,9 +6,10 @@ use crate::{Op, Quantizer, Role, TABLE_ROWS, Window};
 /// Fewest and most inputs of an operator.
 pub(super) fn arity(op: &Op) -> (usize, usize) {
     match op {
-        Op::Image { .. } | Op::Param { .. } => (0, 0),
+        Op::Image { .. } | Op::Input { .. } | Op::Param { .. } => (0, 0),
         Op::PixelTable | Op::Add | Op::Mul | Op::Minifloat { .. } => (2, 2),
         Op::Conv2d { .. } | Op::Linear => (2, 3),
+        Op::GroupNorm { .. } | Op::Attention { .. } => (3, 3),
         Op::BatchNorm { .. } => (5, 5),
         Op::Concat => (1, usize::MAX),
         Op::Quantize(quantizer) => {
@@ -16,6 +17,9 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
             (inputs, inputs)
         }
         Op::Normalize { .. }
+        | Op::Affine { .. }
+        | Op::Clip { .. }
+        | Op::Map { .. }
         | Op::Relu
         | Op::Relu6
         | Op::Silu
@@ -23,6 +27,7 @@ pub(super) fn arity(op: &Op) -> (usize, usize) {
         | Op::HardSigmoid
         | Op::MaxPool(_)
         | Op::AvgPool(_)
+        | Op::AvgPoolInside(_)
         | Op::GlobalAvgPool
         | Op::Slice { .. }
         | Op::PadChannels { .. }
@@ -44,6 +49,11 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
             }
             return Ok(Shape::Image([*colours, *height, *width]));
         }
+        Op::Input {
+            channels,
+            height,
+            width,
+        } => [*channels, *height, *width],
         Op::Param { .. } => unreachable!("parameters carry their own shapes"),
         Op::Normalize { .. } => image(inputs[0])?,
         Op::PixelTable => pixel_table(image(inputs[0])?, param(inputs[1], "table")?)?,
@@ -54,17 +64,22 @@ pub(super) fn output_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, String> 
         } => conv(inputs, *stride, *padding, *groups)?,
         Op::Linear => linear(inputs)?,
         Op::BatchNorm { .. } => batch_norm(inputs)?,
-        Op::Relu | Op::Relu6 | Op::Silu | Op::HardSwish | Op::HardSigmoid => feature(inputs[0])?,
-        Op::MaxPool(window) | Op::AvgPool(window) => pool(feature(inputs[0])?, window)?,
-        Op::GlobalAvgPool => [feature(inputs[0])?[0], 1, 1],
-        Op::Add => {
-            let [a, b] = [feature(inputs[0])?, feature(inputs[1])?];
-            if a != b {
-                return Err(format!("adds {a:?} and {b:?}; both sides need one shape"));
-            }
-            a
+        Op::GroupNorm { groups, .. } => group_norm(inputs, *groups)?,
+        Op::Attention { heads, .. } => attention(inputs, *heads)?,
+        Op::Affine { .. }
+        | Op::Clip { .. }
+        | Op::Map { .. }
+        | Op::Relu
+        | Op::Relu6
+        | Op::Silu
+        | Op::HardSwish
+        | Op::HardSigmoid => feature(inputs[0])?,
+        Op::MaxPool(window) | Op::AvgPool(window) | Op::AvgPoolInside(window) => {
+            pool(feature(inputs[0])?, window)?
         }
-        Op::Mul => spread(feature(inputs[0])?, feature(inputs[1])?)?,
+        Op::GlobalAvgPool => [feature(inputs[0])?[0], 1, 1],
+        Op::Add => spread("adds", feature(inputs[0])?, feature(inputs[1])?)?,
+        Op::Mul => spread("multiplies", feature(inputs[0])?, feature(inputs[1])?)?,
         Op::Concat => concat(inputs)?,
         Op::Slice { start, end, step } => slice(feature(inputs[0])?, start, end, step)?,
         Op::PadChannels { before, after } => {
@@ -233,14 +248,54 @@ fn windows(h: usize, w: usize, window: &Window) -> Result<[usize; 2], String> {
     Ok([0, 1].map(|axis| (padded[axis] - kernel[axis]) / stride[axis] + 1))
 }
 
-fn spread(a: [usize; 3], b: [usize; 3]) -> Result<[usize; 3], String> {
-    if a == b || (a[0] == b[0] && b[1..] == [1, 1]) {
+fn group_norm(inputs: &[&Shape], groups: usize) -> Result<[usize; 3], String> {
+    let x = feature(inputs[0])?;
+    if groups == 0 || x[0] % groups != 0 {
+        return Err(format!("{groups} groups do not divide {} channels", x[0]));
+    }
+    for (shape, what) in inputs[1..].iter().zip(["gamma", "beta"]) {
+        vector(shape, what, x[0])?;
+    }
+    Ok(x)
+}
+
+fn attention(inputs: &[&Shape], heads: usize) -> Result<[usize; 3], String> {
+    let [query, key, value] = [0, 1, 2].map(|i| feature(inputs[i]));
+    let (query, key, value) = (query?, key?, value?);
+    if query[0] != key[0] {
+        return Err(format!(
+            "its query has {} channels, its key {}; both need as many",
+            query[0], key[0]
+        ));
+    }
+    if key[1..] != value[1..] {
+        return Err(format!(
+            "its key has {:?} pixels, its value {:?}; one size is needed",
+            &key[1..],
+            &value[1..]
+        ));
+    }
+    if heads == 0 || query[0] % heads != 0 || value[0] % heads != 0 {
+        return Err(format!(
+            "{heads} heads do not divide {} channels of queries and {} of values",
+            query[0], value[0]
+        ));
+    }
+    Ok([value[0], query[1], query[2]])
+}
+
+/// One side spread over the other.
+fn spread(verb: &str, a: [usize; 3], b: [usize; 3]) -> Result<[usize; 3], String> {
+    let covers = |large: [usize; 3], small: [usize; 3]| {
+        (0..3).all(|axis| large[axis] == small[axis] || small[axis] == 1)
+    };
+    if covers(a, b) {
         Ok(a)
-    } else if a[0] == b[0] && a[1..] == [1, 1] {
+    } else if covers(b, a) {
         Ok(b)
     } else {
         Err(format!(
-            "multiplies {a:?} and {b:?}; equal shapes or one side of height and width 1 are needed"
+            "{verb} {a:?} and {b:?}; equal shapes are needed, or one side of length 1 where they differ"
         ))
     }
 }

@@ -20,8 +20,9 @@ impl Graph {
             ops::check(self, node, &mut problems);
         }
         params::check(self, &mut problems);
-        self.check_image(&mut problems);
+        self.check_inputs(&mut problems);
         self.check_outputs(&shapes, &mut problems);
+        self.check_diffusion(&shapes, &mut problems);
         self.check_everything_is_read(&mut problems);
         problems.or(())
     }
@@ -37,16 +38,14 @@ impl Graph {
         }
     }
 
-    fn check_image(&self, problems: &mut Problems) {
-        let images = self
-            .nodes
-            .iter()
-            .filter(|node| matches!(node.op, Op::Image { .. }))
-            .count();
-        if images != 1 {
+    fn check_inputs(&self, problems: &mut Problems) {
+        let count = |is: fn(&Op) -> bool| self.nodes.iter().filter(|node| is(&node.op)).count();
+        let images = count(|op| matches!(op, Op::Image { .. }));
+        let others = count(|op| matches!(op, Op::Input { .. }));
+        if images > 1 || images + others == 0 {
             problems.add(
                 &self.name,
-                format!("has {images} image inputs; exactly one is needed"),
+                format!("has {images} image inputs; exactly one is needed, or float inputs"),
             );
         }
     }

@@ -7,9 +7,15 @@ use crate::{Graph, Node, Op, Problems, Quantizer};
 pub(super) fn check(graph: &Graph, node: &Node, problems: &mut Problems) {
     let what = match &node.op {
         Op::Normalize { mean, std } => normalize(graph, node, mean, std),
-        Op::BatchNorm { eps } => match eps.is_finite() && *eps >= 0.0 {
+        Op::BatchNorm { eps } | Op::GroupNorm { eps, .. } => match eps.is_finite() && *eps >= 0.0 {
             true => None,
             false => Some(format!("its eps is {eps}; a number from 0 up is needed")),
+        },
+        Op::Attention { scale, .. } => finite("scale", &[*scale]),
+        Op::Affine { mul, add } => finite("factor or summand", &[*mul, *add]),
+        Op::Clip { low, high } => match low <= high {
+            true => finite("limit", &[*low, *high]),
+            false => Some(format!("its limits {low} and {high} leave no number")),
         },
         Op::Quantize(quantizer) => self::quantizer(graph, node, *quantizer),
         Op::Minifloat { format, offset } => minifloat(graph, node, *format, *offset),
@@ -18,6 +24,11 @@ pub(super) fn check(graph: &Graph, node: &Node, problems: &mut Problems) {
     if let Some(what) = what {
         problems.add(&node.name, what);
     }
+}
+
+fn finite(what: &str, numbers: &[f32]) -> Option<String> {
+    let wrong = numbers.iter().find(|x| !x.is_finite())?;
+    Some(format!("its {what} is {wrong}; a finite number is needed"))
 }
 
 fn normalize(graph: &Graph, node: &Node, mean: &[f32], std: &[f32]) -> Option<String> {

@@ -61,6 +61,7 @@ fn places(op: &Op) -> &'static [Place] {
     match op {
         Op::Conv2d { .. } | Op::Linear => &[Data, Weight, Bias],
         Op::BatchNorm { .. } => &[Data, Norm, Norm, Mean, Variance],
+        Op::GroupNorm { .. } => &[Data, Norm, Norm],
         Op::PixelTable => &[Data, Table],
         Op::Quantize(quantizer) => match quantizer.parameter() {
             Some(Role::Clip) => &[Data, Clip],

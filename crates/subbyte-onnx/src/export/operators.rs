@@ -58,6 +58,14 @@ impl Export<'_> {
                 let name = self.append(name, "BatchNormalization", &inputs, eps);
                 Ok(Tensor { name, ..x })
             }
+            Op::Input { .. }
+            | Op::GroupNorm { .. }
+            | Op::Attention { .. }
+            | Op::Affine { .. }
+            | Op::Clip { .. }
+            | Op::Map { .. } => {
+                Err("is not written to ONNX yet; keep the network as .sbg".to_owned())
+            }
             Op::Relu => Ok(self.map(id, "Relu", Vec::new())),
             Op::Relu6 => {
                 let x = self.tensors[node.inputs[0]].clone();
@@ -89,6 +97,12 @@ impl Export<'_> {
                 let x = self.spatial_input(id);
                 let mut attributes = attributes(window);
                 attributes.push(int("count_include_pad", 1));
+                Ok(self.spatial_node(name, "AveragePool", &[x], attributes))
+            }
+            Op::AvgPoolInside(window) => {
+                let x = self.spatial_input(id);
+                let mut attributes = attributes(window);
+                attributes.push(int("count_include_pad", 0));
                 Ok(self.spatial_node(name, "AveragePool", &[x], attributes))
             }
             Op::GlobalAvgPool => {

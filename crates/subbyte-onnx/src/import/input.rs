@@ -1,10 +1,10 @@
-//! The image that a file's input stands for.
+//! The image or the tensors that a file's inputs stand for.
 
 use subbyte_graph::Op;
 
 use super::{
     Import,
-    layout::Layout,
+    layout::{Dim, Layout},
     value::{Activation, Value},
 };
 use crate::{
@@ -16,8 +16,9 @@ use crate::{
 const INPUT: &str = "input";
 
 impl<'a> Import<'a> {
-    /// Takes the inputs: one image. Others are reported, and so that their readers can be judged too, stand for unknown values.
-    pub fn image(&mut self, graph: &'a GraphProto) {
+    /// Takes the inputs: one image, or several tensors of floats. What they cannot be is reported, and so that their readers can be judged
+    /// too, stands for unknown values.
+    pub fn inputs(&mut self, graph: &'a GraphProto) {
         let inputs: Vec<&ValueInfoProto> = graph
             .input
             .iter()
@@ -35,14 +36,12 @@ impl<'a> Import<'a> {
                 Refusal::new("has no input", "export the network with its image as input"),
             );
         }
+        self.reads_floats = inputs.len() > 1;
         for input in &inputs {
             let name = input.name.as_deref().unwrap_or("");
             let value = match inputs.len() {
                 1 => self.image_of(input),
-                n => Err(Refusal::new(
-                    format!("is one of {n} inputs"),
-                    "only networks of one image can be taken over",
-                )),
+                _ => self.floats_of(input),
             };
             let value = value.unwrap_or_else(|refusal| {
                 self.report(name, INPUT, refusal);
@@ -52,20 +51,53 @@ impl<'a> Import<'a> {
         }
     }
 
-    fn image_of(&mut self, input: &ValueInfoProto) -> Result<Value, Refusal> {
-        let shape = input
-            .r#type
-            .as_ref()
-            .and_then(|t| t.tensor_type.as_ref()?.shape.as_ref());
-        let lengths = shape.map(|shape| {
-            let length = |value: &DimensionValue| match value {
-                DimensionValue::Length(n) => usize::try_from(*n).ok().filter(|&n| n > 0),
-                DimensionValue::Name(_) => None,
+    /// A tensor of floats: `[batch]`, `[batch, channels]` or `[batch, channels, height, width]`.
+    fn floats_of(&mut self, input: &ValueInfoProto) -> Result<Value, Refusal> {
+        let name = input.name.as_deref().unwrap_or("");
+        let lengths = lengths(input).unwrap_or_default();
+        let layout = match lengths.len() {
+            1 => Layout(vec![vec![Dim::N]]),
+            2 => Layout::flat(),
+            4 => Layout::nchw(),
+            _ => {
+                return Err(Refusal::new(
+                    "is one of several inputs and has neither 1, 2 nor 4 axes",
+                    "it needs the axes batch, channels, height, width, or fewer; fix them and export again",
+                ));
+            }
+        };
+        let mut sizes = [1; 3];
+        for (i, (size, length)) in sizes.iter_mut().zip(&lengths[1..]).enumerate() {
+            *size = match (*length, i, self.options.size) {
+                (Some(length), ..) => length,
+                (None, 1 | 2, Some(size)) => size[i - 1],
+                _ => {
+                    return Err(Refusal::new(
+                        "leaves other axes than the batch open",
+                        "say the size of the images, or fix its channels and export again",
+                    ));
+                }
             };
-            let dims = shape.dim.iter();
-            dims.map(|dim| dim.value.as_ref().and_then(length))
-                .collect::<Vec<_>>()
-        });
+        }
+        if let Some(batch) = lengths[0] {
+            self.batch = batch;
+        }
+        let [channels, height, width] = sizes;
+        let op = Op::Input {
+            channels,
+            height,
+            width,
+        };
+        let node = self.builder.push(name, op, &[])?;
+        Ok(Activation {
+            layout,
+            ..Activation::of(node)
+        }
+        .into())
+    }
+
+    fn image_of(&mut self, input: &ValueInfoProto) -> Result<Value, Refusal> {
+        let lengths = lengths(input);
         let Some(&[batch, a, b, c]) = lengths.as_deref() else {
             return Err(Refusal::new(
                 "is no batch of images",
@@ -115,4 +147,16 @@ impl<'a> Import<'a> {
         };
         Ok(image.into())
     }
+}
+
+/// Lengths of an input's axes, where it says any; `None` for those that are open.
+fn lengths(input: &ValueInfoProto) -> Option<Vec<Option<usize>>> {
+    let tensor = input.r#type.as_ref()?.tensor_type.as_ref()?;
+    let length = |value: &DimensionValue| match value {
+        DimensionValue::Length(n) => usize::try_from(*n).ok().filter(|&n| n > 0),
+        DimensionValue::Name(_) => None,
+    };
+    let dims = tensor.shape.as_ref()?.dim.iter();
+    let lengths = dims.map(|dim| dim.value.as_ref().and_then(length));
+    Some(lengths.collect())
 }

@@ -6,6 +6,7 @@
 mod builder;
 mod call;
 mod classes;
+mod diffusion;
 mod fold;
 mod input;
 mod layout;
@@ -13,6 +14,7 @@ mod operators;
 mod ops;
 mod order;
 mod pending;
+mod runs;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -30,6 +32,7 @@ use subbyte_graph::{Graph, NodeId, Op};
 use builder::Builder;
 use call::{Call, node_name};
 pub use operators::{Operator, operators};
+use runs::Runs;
 use value::Value;
 
 use crate::{
@@ -77,6 +80,7 @@ pub fn from_bytes(
         builder: Builder::new(name, Budget::new(bytes.len())),
         options,
         batch: 1,
+        reads_floats: false,
         normalizations: Vec::new(),
         outputs: graph
             .output
@@ -87,7 +91,7 @@ pub fn from_bytes(
         problems: Vec::new(),
     };
     import.constants(graph, folder);
-    import.image(graph);
+    import.inputs(graph);
     import.nodes(graph)?;
     import.outputs(graph)?;
     if !import.problems.is_empty() {
@@ -99,6 +103,7 @@ pub fn from_bytes(
     {
         graph.classes = classes::names(&model.metadata_props, classes);
     }
+    graph.diffusion = diffusion::recognised(&graph, &model.metadata_props);
     graph.validate().map_err(OnnxErrorKind::Graph)?;
     Ok(graph)
 }
@@ -122,6 +127,8 @@ struct Import<'a> {
     options: &'a ReadOptions,
     /// Images of a batch as far as the file's shapes are concerned; 1 where it leaves that open.
     batch: usize,
+    /// Whether the network reads float tensors instead of an image.
+    reads_floats: bool,
     /// Normalizations of the image that there are.
     normalizations: Vec<(Op, NodeId)>,
     /// Names of what leaves the network.
@@ -228,6 +235,10 @@ impl<'a> Import<'a> {
     /// readers share anyway.
     fn shared(&mut self, value: Value) -> Result<Value, Refusal> {
         match value {
+            Value::Runs(runs) => {
+                let x = self.settled(&runs.x)?;
+                Ok(Value::Runs(Runs { x, ..runs }))
+            }
             Value::Activation(x) if !matches!(self.builder.node(x.node).op, Op::Image { .. }) => {
                 Ok(self.settled(&x)?.into())
             }
@@ -254,6 +265,7 @@ impl<'a> Import<'a> {
                 Some(Value::Unknown) => continue,
                 Some(Value::Sigmoid(_)) => operators::lone_sigmoid(),
                 Some(Value::Integers(_)) => operators::lone_integers(),
+                Some(Value::Runs(_) | Value::Products(_)) => operators::lone_runs(),
                 Some(Value::Constant(_) | Value::Weights(_)) => {
                     Refusal::new("does not depend on the image", "name the logits as output")
                 }

@@ -3,7 +3,10 @@
 use super::{
     Import,
     call::Call,
-    ops::{activation, arithmetic, axes, linear, norm, pool, qonnx, quantize, resize},
+    ops::{
+        activation, arithmetic, attention, axes, function, linear, norm, pool, qonnx, quantize,
+        resize,
+    },
     value::Value,
 };
 use crate::{error::Refusal, schema::NodeProto};
@@ -54,19 +57,22 @@ const fn qonnx(name: &'static str, notes: &'static str, import: Take) -> Operato
 
 #[rustfmt::skip]
 const OPERATORS: &[Operator] = &[
-    onnx("Add", "addition; a constant for each channel becomes a bias or part of a batch norm", arithmetic::add),
-    onnx("AveragePool", "average pool; padding that windows read must count", pool::average),
+    onnx("Add", "addition, one side spread where it has length 1; a constant for each channel becomes a bias or part of a batch norm", arithmetic::add),
+    onnx("AveragePool", "average pool; where padding does not count, one that has no integer form", pool::average),
     onnx("BatchNormalization", "batch norm; on the image part of its normalization", norm::batch_norm),
     onnx("Cast", "of constants, or between types of floats", axes::cast),
     onnx("Ceil", "of constants", only_constants),
-    onnx("Clip", "0 to 6: ReLU6; from 0: ReLU; of x + 3: hard-sigmoid; between quantization and dequantization: fewer bits", activation::clip),
+    onnx("Clip", "0 to 6: ReLU6; from 0: ReLU; of x + 3: hard-sigmoid; between quantization and dequantization: fewer bits; in networks of float inputs any limits", activation::clip),
     onnx("Concat", "along channels", axes::concat),
     onnx("Constant", "", only_constants),
     onnx("ConstantOfShape", "of a constant shape", only_constants),
     onnx("Conv", "2-D, any groups, strides and padding; no dilation", linear::conv),
+    onnx("Cos", "cosine", function::cos),
     onnx("DequantizeLinear", "with QuantizeLinear a quantizer; weights and biases", quantize::dequantize),
-    onnx("Div", "by a constant for each channel", arithmetic::div),
+    onnx("Div", "by a constant for each channel; in networks of float inputs by a tensor", arithmetic::div),
     onnx("Dropout", "left out", axes::pass),
+    onnx("Einsum", "the products of an attention", attention::einsum),
+    onnx("Exp", "of constants", only_constants),
     onnx("Expand", "of constants", only_constants),
     onnx("Flatten", "flattening", axes::reshape),
     onnx("Floor", "of constants", only_constants),
@@ -74,31 +80,35 @@ const OPERATORS: &[Operator] = &[
     onnx("Gemm", "linear layer, its weights constant", linear::gemm),
     onnx("GlobalAveragePool", "global average pool", pool::global_average),
     onnx("GlobalMaxPool", "max pool over the whole tensor", pool::global_max),
+    onnx("GroupNormalization", "group norm", norm::group_norm),
     onnx("HardSigmoid", "hard-sigmoid of a scaled input", activation::hard_sigmoid),
     onnx("HardSwish", "hard-swish", activation::hard_swish),
     onnx("Identity", "left out", axes::pass),
+    onnx("InstanceNormalization", "group norm, of the groups that a reshape before it cuts", norm::instance_norm),
+    onnx("Log", "natural logarithm", function::log),
     onnx("LogSoftmax", "left out at the end of the network", activation::softmax),
-    onnx("MatMul", "linear layer, its weights constant", linear::matmul),
+    onnx("MatMul", "linear layer, its weights constant; the products of an attention", attention::matmul),
     onnx("Max", "of constants", only_constants),
     onnx("MaxPool", "max pool; no dilation", pool::max),
     onnx("Min", "of constants", only_constants),
-    onnx("Mul", "product; with its own sigmoid SiLU, with its hard-sigmoid hard-swish; by a constant for each channel", arithmetic::mul),
+    onnx("Mul", "product, one side spread where it has length 1; with its own sigmoid SiLU, with its hard-sigmoid hard-swish; by a constant for each channel", arithmetic::mul),
     onnx("Neg", "scale of -1", arithmetic::neg),
     onnx("Pad", "zeros: padding of the convolution or pool that reads it, or channels", axes::pad),
-    onnx("Pow", "of constants", only_constants),
+    onnx("Pow", "square, square root, reciprocal", function::pow),
     onnx("QuantizeLinear", "with DequantizeLinear a quantizer of up to 8 bits; activations have one scale, weights one or one for each output channel", quantize::quantize),
-    onnx("Reciprocal", "of constants", only_constants),
+    onnx("Reciprocal", "reciprocal", function::reciprocal),
     onnx("ReduceMean", "over height and width: global average pool", pool::reduce_mean),
     onnx("ReduceProd", "of constants", only_constants),
     onnx("Relu", "ReLU", activation::relu),
-    onnx("Reshape", "flattening, and axes of length 1", axes::reshape),
+    onnx("Reshape", "flattening, axes of length 1, groups of a group norm, heads of an attention", axes::reshape),
     onnx("Resize", "nearest neighbour, enlarging by whole factors", resize::resize),
     onnx("Shape", "", axes::shape),
     onnx("Sigmoid", "with a product SiLU", activation::sigmoid),
+    onnx("Sin", "sine", function::sin),
     onnx("Slice", "along channels, height and width, forwards", axes::slice),
-    onnx("Softmax", "left out at the end of the network", activation::softmax),
+    onnx("Softmax", "left out at the end of the network; part of an attention", activation::softmax),
     onnx("Split", "slices", axes::split),
-    onnx("Sqrt", "of constants", only_constants),
+    onnx("Sqrt", "square root", function::sqrt),
     onnx("Squeeze", "axes of length 1", axes::reshape),
     onnx("Sub", "as Add", arithmetic::sub),
     onnx("Sum", "additions", arithmetic::sum),
@@ -147,17 +157,12 @@ fn advice(domain: &str, name: &str) -> String {
             "LeakyRelu" | "PRelu" | "Elu" | "Celu" | "Selu" | "Gelu" | "Mish" | "Softplus" | "Tanh"
             | "Softsign" | "Erf" | "ThresholdedRelu",
         ) => "train the network with ReLU, ReLU6, SiLU or hard-swish",
-        (
-            "",
-            "InstanceNormalization"
-            | "LayerNormalization"
-            | "GroupNormalization"
-            | "RMSNormalization"
-            | "LRN",
-        ) => "train the network with batch norm",
+        ("", "LayerNormalization" | "RMSNormalization" | "LRN") => {
+            "train the network with batch norm or group norm"
+        }
         ("", "ConvTranspose" | "DepthToSpace") => "enlarge with Resize (nearest) and a convolution",
         ("", "If" | "Loop" | "Scan") => "trace the network for fixed inputs when exporting",
-        ("", "LSTM" | "GRU" | "RNN" | "Attention" | "Einsum") => {
+        ("", "LSTM" | "GRU" | "RNN" | "Attention") => {
             "only convolutional networks can be taken over"
         }
         ("", _) => "replace it in the network, or cut the file before it",
@@ -176,6 +181,14 @@ pub fn lone_sigmoid() -> Refusal {
     Refusal::new(
         "reads a sigmoid",
         "sigmoids are known only as x * sigmoid(x); train with hard-sigmoid",
+    )
+}
+
+/// Channels cut into groups or heads that are no group norm's or attention's.
+pub fn lone_runs() -> Refusal {
+    Refusal::new(
+        "reads channels cut into groups or heads",
+        "only group norms and attentions can do that; join the channels before it",
     )
 }
 

@@ -1,11 +1,11 @@
 //! What values carry along until something needs a node for it: scale and shift, padding, the order of colours.
 
-use subbyte_graph::{NodeId, Op, Role};
+use subbyte_graph::{Node, NodeId, Op, Role};
 
 use super::{
     Import,
     layout::{Dim, Layout, Sizes},
-    value::{Activation, Affine},
+    value::{Activation, Affine, Quantized, Value},
 };
 use crate::{error::Refusal, options::Preprocess};
 
@@ -27,6 +27,24 @@ impl Import<'_> {
             padded(h, top, bottom),
             padded(w, left, right),
         ])
+    }
+
+    /// Lengths of the axes of a value.
+    pub fn lengths_of(&self, value: &Value) -> Vec<usize> {
+        match value {
+            Value::Activation(x) | Value::Sigmoid(x) => x.layout.lengths(self.sizes(x)),
+            Value::Runs(runs) => runs.lengths(self.sizes(&runs.x)),
+            Value::Products(products) => {
+                products.lengths(products.factors.each_ref().map(|x| self.sizes(x)))
+            }
+            Value::Constant(tensor) => tensor.dims.clone(),
+            Value::Weights(weights) => weights.values.dims.clone(),
+            Value::Integers(integers) => match &integers.of {
+                Quantized::Activation(x) => x.layout.lengths(self.sizes(x)),
+                Quantized::Constant(tensor) => tensor.dims.clone(),
+            },
+            Value::Unknown => Vec::new(),
+        }
     }
 
     /// The value with its scale and shift done by nodes; padding stays.
@@ -94,6 +112,9 @@ impl Import<'_> {
     /// a scale into float weights.
     fn folded(&mut self, x: &Activation) -> Result<Option<NodeId>, Refusal> {
         let node = self.builder.node(x.node).clone();
+        if let Op::GroupNorm { .. } = node.op {
+            return self.folded_norm(x, &node).map(Some);
+        }
         let (Op::Conv2d { .. } | Op::Linear, [input, weight, ..]) =
             (&node.op, node.inputs.as_slice())
         else {
@@ -144,8 +165,43 @@ impl Import<'_> {
         Ok(Some(id))
     }
 
-    /// The scale and shift as a batch norm of mean 0 and variance 1.
+    /// The scale and shift as part of a group norm's own.
+    fn folded_norm(&mut self, x: &Activation, node: &Node) -> Result<NodeId, Refusal> {
+        let channels = self.builder.shape(x.node)[0];
+        let old = |i: usize| self.builder.graph.param_of(node.inputs[i]);
+        let [Some(gamma), Some(beta)] = [1, 2].map(|i| old(i).map(|(_, param)| param.to_vec()))
+        else {
+            return Err(Refusal::broken("has a norm without parameters"));
+        };
+        let both = (0..channels).map(|c| {
+            let (mul, add) = x.affine.at(c);
+            let line = (f64::from(gamma[c]) * mul, f64::from(beta[c]) * mul + add);
+            (line.0 as f32, line.1 as f32)
+        });
+        let (gamma, beta): (Vec<f32>, Vec<f32>) = both.unzip();
+        let mut inputs = vec![node.inputs[0]];
+        let variant = format!("of node {}", x.node);
+        for (part, numbers) in [("gamma", gamma), ("beta", beta)] {
+            let name = format!("{}.{part}", node.name);
+            let make = || Ok((vec![channels], numbers));
+            let param = self.builder.param([&name; 2], &variant, Role::Norm, make)?;
+            inputs.push(param);
+        }
+        self.builder.replace(x.node, node.op.clone(), &inputs)
+    }
+
+    /// The scale and shift as a node: in networks of float inputs, where they are the same for all channels, of its own, otherwise a batch
+    /// norm of mean 0 and variance 1.
     fn scaled(&mut self, x: &Activation) -> Result<NodeId, Refusal> {
+        if let (true, &[mul], &[add]) = (
+            self.reads_floats,
+            x.affine.mul.as_slice(),
+            x.affine.add.as_slice(),
+        ) {
+            let name = format!("{}.scale", self.builder.node(x.node).name);
+            let [mul, add] = [mul as f32, add as f32];
+            return self.builder.push(&name, Op::Affine { mul, add }, &[x.node]);
+        }
         let channels = self.builder.shape(x.node)[0];
         self.builder.budget.take(channels)?;
         let affine = x.affine.spread(channels);

@@ -166,7 +166,9 @@ fn the_input_must_be_an_image() {
         g.input.clear();
         g.initializer.push(floats("input", &[1, 3, 8, 8]));
     });
-    refuse("is one of 2 inputs", |g| g.input.push(image("more", &[1])));
+    refuse("is one of several inputs and has neither 1, 2 nor 4", |g| {
+        g.input.push(image("more", &[1, 2, 3]));
+    });
     refuse("is no batch of images", |g| {
         g.input = vec![image("input", &[1, 100])];
     });

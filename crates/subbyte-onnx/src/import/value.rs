@@ -5,6 +5,7 @@ use std::rc::Rc;
 use subbyte_graph::{NodeId, Quantizer};
 
 use super::layout::Layout;
+use super::runs::{Products, Runs};
 use crate::tensor::Tensor;
 
 /// A tensor of the file.
@@ -18,6 +19,10 @@ pub enum Value {
     Activation(Activation),
     /// `sigmoid` of an activation, which the graph has only as a part of SiLU.
     Sigmoid(Activation),
+    /// A tensor with its channels cut into groups or heads.
+    Runs(Runs),
+    /// Products of a query with a key.
+    Products(Products),
     /// The integers of a QuantizeLinear that no DequantizeLinear has read yet.
     Integers(Integers),
     /// What a node that cannot be taken over would have made. It has been reported; what reads it is not.

@@ -1,6 +1,8 @@
 //! A float graph on one image, channels first, one loop for each operator.
 
-use subbyte_graph::{Graph, Node, Op, Param, Window};
+use std::collections::BTreeMap;
+
+use subbyte_graph::{Function, Graph, Node, Op, Param, Window};
 
 /// Channels, height, width.
 #[derive(Clone, Debug)]
@@ -17,6 +19,12 @@ impl Tensor {
             (Ok(y), Ok(x)) if y < height && x < width => self.data[(c * height + y) * width + x],
             _ => 0.0,
         }
+    }
+
+    /// The element, where axes of length 1 reach everywhere.
+    fn spread(&self, c: usize, y: usize, x: usize) -> f32 {
+        let [c, y, x] = [(0, c), (1, y), (2, x)].map(|(axis, i)| i.min(self.shape[axis] - 1));
+        self.at(c, y as isize, x as isize)
     }
 
     fn map(&self, f: impl Fn(f32) -> f32) -> Self {
@@ -44,11 +52,31 @@ pub fn run(graph: &Graph, pixels: &Tensor) -> Tensor {
 
 /// What node `last` makes.
 pub fn run_to(graph: &Graph, last: usize, pixels: &Tensor) -> Tensor {
+    evaluate(graph, last, pixels, &BTreeMap::new())
+}
+
+/// What the first output is for float inputs by their names.
+#[allow(dead_code, reason = "exports have none")]
+pub fn run_on(graph: &Graph, inputs: &BTreeMap<&str, Tensor>) -> Tensor {
+    let none = Tensor {
+        shape: [0; 3],
+        data: vec![],
+    };
+    evaluate(graph, graph.outputs[0], &none, inputs)
+}
+
+fn evaluate(
+    graph: &Graph,
+    last: usize,
+    pixels: &Tensor,
+    inputs: &BTreeMap<&str, Tensor>,
+) -> Tensor {
     let shapes = graph.shapes().expect("a valid graph");
     let mut values: Vec<Value> = Vec::with_capacity(graph.nodes.len());
     for (node, shape) in graph.nodes[..=last].iter().zip(&shapes) {
         let value = match &node.op {
             Op::Image { .. } => Value::Tensor(pixels.clone()),
+            Op::Input { .. } => Value::Tensor(inputs[node.name.as_str()].clone()),
             Op::Param { name } => Value::Param(graph.params[name].clone()),
             Op::Quantize(_) if matches!(values[node.inputs[0]], Value::Param(_)) => {
                 Value::Param(quantized_param(node, &values))
@@ -85,7 +113,9 @@ fn operator(node: &Node, values: &[Value], shape: [usize; 3]) -> Tensor {
     let [height, width] = [x.shape[1], x.shape[2]];
     let hard_sigmoid = |x: f32| (x + 3.0).clamp(0.0, 6.0) / 6.0;
     match &node.op {
-        Op::Image { .. } | Op::Param { .. } => unreachable!("{}", node.name),
+        Op::Image { .. } | Op::Input { .. } | Op::Param { .. } | Op::Minifloat { .. } => {
+            unreachable!("{}", node.name)
+        }
         Op::PixelTable => {
             let Value::Param(table) = &values[node.inputs[1]] else {
                 panic!("{} has no table", node.name)
@@ -157,22 +187,73 @@ fn operator(node: &Node, values: &[Value], shape: [usize; 3]) -> Tensor {
         Op::AvgPool(window) => pool(x, window, shape, |values, area| {
             values.sum::<f32>() / area as f32
         }),
+        Op::AvgPoolInside(window) => {
+            let sums = pool(x, window, shape, |values, _| values.sum::<f32>());
+            let ones = x.map(|_| 1.0);
+            let counts = pool(&ones, window, shape, |values, _| values.sum::<f32>());
+            Tensor::fill(shape, |c, y, w| {
+                let at = |x: &Tensor| x.at(c, y as isize, w as isize);
+                at(&sums) / at(&counts)
+            })
+        }
         Op::GlobalAvgPool => Tensor::fill(shape, |c, _, _| {
             let area = height * width;
             x.data[c * area..][..area].iter().sum::<f32>() / area as f32
         }),
         Op::Add => Tensor::fill(shape, |c, y, w| {
-            x.at(c, y as isize, w as isize) + tensor(1).at(c, y as isize, w as isize)
+            x.spread(c, y, w) + tensor(1).spread(c, y, w)
         }),
-        Op::Mul => {
-            let spread = |x: &Tensor, c: usize, y: usize, w: usize| match x.shape[1..] {
-                [1, 1] => x.at(c, 0, 0),
-                _ => x.at(c, y as isize, w as isize),
-            };
+        Op::Mul => Tensor::fill(shape, |c, y, w| {
+            x.spread(c, y, w) * tensor(1).spread(c, y, w)
+        }),
+        Op::GroupNorm { groups, eps } => {
+            let (gamma, beta) = (param(1), param(2));
+            let each = shape[0] / groups * height * width;
+            let moments: Vec<(f64, f64)> = x
+                .data
+                .chunks(each)
+                .map(|group| {
+                    let mean = |f: &dyn Fn(f64) -> f64| {
+                        group.iter().map(|&x| f(f64::from(x))).sum::<f64>() / each as f64
+                    };
+                    let middle = mean(&|x| x);
+                    (middle, mean(&|x| (x - middle) * (x - middle)))
+                })
+                .collect();
             Tensor::fill(shape, |c, y, w| {
-                spread(x, c, y, w) * spread(tensor(1), c, y, w)
+                let (mean, variance) = moments[c * groups / shape[0]];
+                let x = f64::from(x.at(c, y as isize, w as isize));
+                let normal = (x - mean) / (variance + f64::from(*eps)).sqrt();
+                normal as f32 * gamma[c] + beta[c]
             })
         }
+        Op::Attention { heads, scale } => {
+            let (key, value) = (tensor(1), tensor(2));
+            let [per_query, per_value] = [x, value].map(|x| x.shape[0] / heads);
+            let pixels = |x: &Tensor| x.shape[1] * x.shape[2];
+            let weight = |head: usize, from: usize, to: usize| {
+                let channels = head * per_query..(head + 1) * per_query;
+                let products =
+                    channels.map(|c| x.data[c * pixels(x) + from] * key.data[c * pixels(key) + to]);
+                (products.sum::<f32>() * scale).exp()
+            };
+            Tensor::fill(shape, |c, y, w| {
+                let (head, from) = (c / per_value, y * shape[2] + w);
+                let weights: Vec<f32> = (0..pixels(key)).map(|to| weight(head, from, to)).collect();
+                let values = &value.data[c * pixels(key)..];
+                let sum: f32 = weights.iter().zip(values).map(|(w, v)| w * v).sum();
+                sum / weights.iter().sum::<f32>()
+            })
+        }
+        Op::Affine { mul, add } => x.map(|x| mul * x + add),
+        Op::Clip { low, high } => x.map(|x| x.clamp(*low, *high)),
+        Op::Map { function } => x.map(match function {
+            Function::Log => f32::ln,
+            Function::Sqrt => f32::sqrt,
+            Function::Reciprocal => f32::recip,
+            Function::Sin => f32::sin,
+            Function::Cos => f32::cos,
+        }),
         Op::Concat => Tensor {
             shape,
             data: (0..node.inputs.len())

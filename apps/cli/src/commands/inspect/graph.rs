@@ -7,7 +7,6 @@ use subbyte::train::Checkpoint;
 
 use super::layer::{Layer, bit_operations, width, window};
 use super::{Report, Totals, Training};
-use crate::files;
 
 /// All of a network that lies in the `bytes` bytes of `file`.
 pub fn report(
@@ -17,12 +16,24 @@ pub fn report(
     bytes: usize,
 ) -> Result<Report> {
     let layers = layers(graph)?;
-    let image = files::geometry(graph);
+    let image = |op: &Op| match *op {
+        Op::Image {
+            colours,
+            height,
+            width,
+        } => Some([colours, height, width]),
+        _ => None,
+    };
+    let image = graph.nodes.iter().find_map(|node| image(&node.op));
+    let floats = graph.inputs().map(|(_, _, shape)| shape);
     Ok(Report {
         file: file.to_owned(),
         kind: "graph",
         bytes,
-        input: [image.colours, image.height, image.width],
+        // A network without image reads a picture of floats, the largest of its inputs.
+        input: image
+            .or_else(|| floats.max_by_key(|shape| shape.iter().product::<usize>()))
+            .unwrap_or_default(),
         classes: graph.classes.clone(),
         totals: Totals::of(&layers),
         layers,

@@ -35,7 +35,7 @@ pub fn run(
     output: &Path,
 ) -> Result<ExitCode> {
     let method = method(args);
-    let geometry = files::geometry(graph);
+    let geometry = files::geometry(graph)?;
     let resize = files::resize_for(&args.network, recipe, geometry);
     let of_recipe = recipe.map(|recipe| recipe.data.path.clone());
     let known = |first: &Option<String>, second: &Option<String>| {

@@ -22,7 +22,7 @@ const CLOSE: f64 = 0.02;
 pub fn within(task: &Task<'_>, points: f64) -> Result<Option<Graph>> {
     let labelled = labelled(task)?;
     let examples = || labelled.iter().map(|(label, image)| (*label, &image[..]));
-    let geometry = files::geometry(&task.graph);
+    let geometry = files::geometry(&task.graph)?;
     let float = subbyte::measure_float(&task.graph, geometry, examples())?.top1;
     let Some(ranked) = task.ranked(task.criterion())? else {
         return Ok(None);
@@ -78,7 +78,7 @@ pub fn within(task: &Task<'_>, points: f64) -> Result<Option<Graph>> {
 
 /// Labelled images: those of the calibration set that do not calibrate, else those that the model is measured on.
 fn labelled(task: &Task<'_>) -> Result<Labelled> {
-    let geometry = files::geometry(&task.graph);
+    let geometry = files::geometry(&task.graph)?;
     let count = IMAGES.min(IMAGE_BYTES / geometry.bytes()).max(1);
     let classes = (&task.graph.classes[..], files::classes(&task.graph));
     if let Some(source) = &task.source {

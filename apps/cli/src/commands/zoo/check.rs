@@ -136,7 +136,7 @@ fn measure(args: &ZooCheck, card: &Card) -> Result<Option<(f64, f64)>> {
             Ok(Some((score.accuracy.top1(), score.accuracy.top5())))
         }
         Network::Graph(graph, checkpoint) => {
-            let geometry = files::geometry(&graph);
+            let geometry = files::geometry(&graph)?;
             let resize = checkpoint.and_then(|c| c.recipe.resize());
             let images = TestImages::open(&data, geometry, resize, &graph.classes, None)?;
             let (measured, _) = measurement::network(&graph, None, &images, args.engine)?;

@@ -94,6 +94,10 @@ pub fn unary(operator: &str, x: &Tensor) -> Result<Tensor, Refusal> {
         "Sqrt" => f32::sqrt,
         "Reciprocal" => f32::recip,
         "Floor" => f32::floor,
+        "Cos" => f32::cos,
+        "Exp" => f32::exp,
+        "Log" => f32::ln,
+        "Sin" => f32::sin,
         _ => f32::ceil,
     };
     let values = x.to_floats().into_iter().map(f).collect();

@@ -23,12 +23,15 @@ pub const FOLDED: &[&str] = &[
     "Concat",
     "Constant",
     "ConstantOfShape",
+    "Cos",
     "Div",
+    "Exp",
     "Expand",
     "Flatten",
     "Floor",
     "Gather",
     "Identity",
+    "Log",
     "Max",
     "Min",
     "Mul",
@@ -37,6 +40,7 @@ pub const FOLDED: &[&str] = &[
     "Reciprocal",
     "ReduceProd",
     "Reshape",
+    "Sin",
     "Slice",
     "Sqrt",
     "Squeeze",
@@ -94,7 +98,7 @@ pub fn fold(call: &Call, budget: &mut Budget) -> Result<Option<Tensor>, Refusal>
             call.optional_constant(1)?.as_deref(),
             call.optional_constant(2)?.as_deref(),
         )?,
-        "Neg" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" => {
+        "Neg" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Cos" | "Exp" | "Log" | "Sin" => {
             elementwise::unary(call.operator(), first(0)?)?
         }
         "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" => {

@@ -2,7 +2,7 @@
 
 use subbyte_graph::Op;
 
-use super::{Call, Made, Refusal, activation, one};
+use super::{Call, Made, Refusal, activation, attention, one};
 use crate::import::{
     Import, fold,
     value::{Activation, Affine, Value},
@@ -65,6 +65,9 @@ pub fn sigmoid(import: &mut Import, call: &Call) -> Made {
 
 /// Keeps the order of the logits, so that the last one can be left out.
 pub fn softmax(import: &mut Import, call: &Call) -> Made {
+    if let Value::Products(products) = call.input(0)? {
+        return attention::softmax(import, call, products);
+    }
     let x = activation(call, 0)?;
     let lengths = x.layout.lengths(import.sizes(&x));
     let axis = crate::import::layout::axis_index(call.int("axis", -1), lengths.len())?;
@@ -116,6 +119,11 @@ pub fn clip(import: &mut Import, call: &Call) -> Made {
         (0.0, 6.0) => Op::Relu6,
         (0.0, f32::MAX..) => Op::Relu,
         (..=f32::MIN, f32::MAX..) => return one(x),
+        (f32::MIN..=f32::MAX, f32::MIN..=f32::MAX) if import.reads_floats && low <= high => {
+            let x = import.plain(&x)?;
+            let op = Op::Clip { low, high };
+            return one(push(import, call, op, &x)?);
+        }
         _ => {
             return Err(Refusal::new(
                 format!("limits values to {low}..={high}"),

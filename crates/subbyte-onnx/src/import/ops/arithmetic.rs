@@ -1,11 +1,13 @@
 //! Sums and products of tensors, and of a tensor with constants.
 
-use subbyte_graph::Op;
+use subbyte_graph::{Function, Op, Role};
 
-use super::{Call, Made, Refusal, activation, as_activation, one};
+use super::{Call, Made, Refusal, activation, as_activation, function, one};
 use crate::import::{
     Import,
     layout::{Dim, Layout},
+    operators::lone_runs,
+    runs::{Products, Runs},
     value::{Activation, Affine, Value},
 };
 use crate::tensor::Tensor;
@@ -19,6 +21,18 @@ pub fn sub(import: &mut Import, call: &Call) -> Made {
 }
 
 pub fn div(import: &mut Import, call: &Call) -> Made {
+    if let (true, Value::Activation(divisor)) = (import.reads_floats, call.input(1)?) {
+        let divisor = import.plain(divisor)?;
+        let name = format!("{}.reciprocal", call.name);
+        let inverse = function::push(import, &name, &divisor, Function::Reciprocal)?;
+        return one(match call.input(0)? {
+            Value::Activation(x) => product(import, call, x, &inverse)?,
+            other => {
+                let affine = per_channel(import, &inverse, &*other.as_constant(0)?, |c| (c, 0.0))?;
+                import.with_affine(&inverse, &affine)?
+            }
+        });
+    }
     if let (Value::Constant(_) | Value::Weights(_), _) | (_, Value::Activation(_)) =
         (call.input(0)?, call.input(1)?)
     {
@@ -89,13 +103,6 @@ fn sum_of(
 ) -> Result<Activation, Refusal> {
     let (a, b) = (import.plain(a)?, import.plain(b)?);
     let layout = common(import, &a, &b)?;
-    let shapes = [a.node, b.node].map(|node| import.builder.shape(node));
-    if shapes[0] != shapes[1] {
-        return Err(Refusal::new(
-            format!("adds {:?} and {:?}", shapes[0], shapes[1]),
-            "both sides of an addition need one shape",
-        ));
-    }
     let node = import.builder.push(call.name, Op::Add, &[a.node, b.node])?;
     Ok(Activation {
         layout,
@@ -107,8 +114,19 @@ pub fn mul(import: &mut Import, call: &Call) -> Made {
     let (a, b) = (call.input(0)?, call.input(1)?);
     for (x, gate) in [(a, b), (b, a)] {
         match (x, gate) {
+            (Value::Products(products), Value::Constant(_)) => {
+                return Ok(vec![scaled(products, &*gate.as_constant(1)?)?]);
+            }
+            (Value::Runs(runs), Value::Constant(c)) if c.len() == 1 => {
+                let affine = per_channel(import, &runs.x, c, |c| (c, 0.0))?;
+                let x = import.with_affine(&runs.x, &affine)?;
+                return Ok(vec![Value::Runs(Runs { x, ..runs.clone() })]);
+            }
             (Value::Activation(x), Value::Constant(_) | Value::Weights(_)) => {
                 let c = gate.as_constant(1)?;
+                if let Some(x) = outer_product(import, call, x, &c)? {
+                    return one(x);
+                }
                 let affine = per_channel(import, x, &c, |c| (c, 0.0))?;
                 return one(import.with_affine(x, &affine)?);
             }
@@ -134,14 +152,70 @@ pub fn mul(import: &mut Import, call: &Call) -> Made {
             _ => {}
         }
     }
-    let (a, b) = (as_activation(a)?, as_activation(b)?);
-    let (a, b) = (import.plain(&a)?, import.plain(&b)?);
+    one(product(
+        import,
+        call,
+        &as_activation(a)?,
+        &as_activation(b)?,
+    )?)
+}
+
+fn product(
+    import: &mut Import,
+    call: &Call,
+    a: &Activation,
+    b: &Activation,
+) -> Result<Activation, Refusal> {
+    let (a, b) = (import.plain(a)?, import.plain(b)?);
     let layout = common(import, &a, &b)?;
     let node = import.builder.push(call.name, Op::Mul, &[a.node, b.node])?;
-    one(Activation {
+    Ok(Activation {
         layout,
         ..Activation::of(node)
     })
+}
+
+/// One number for each image times each number of a constant row: a linear layer of one input.
+fn outer_product(
+    import: &mut Import,
+    call: &Call,
+    x: &Activation,
+    c: &Tensor,
+) -> Result<Option<Activation>, Refusal> {
+    let lengths = x.layout.lengths(import.sizes(x));
+    let [_, 1, 1, 1] = import.sizes(x).0 else {
+        return Ok(None);
+    };
+    let (&[.., last], true) = (c.dims.as_slice(), c.dims.len() <= lengths.len()) else {
+        return Ok(None);
+    };
+    // The last axis is the constant's; the batch stays before it.
+    let is_row = last > 1 && last == c.len() && lengths.len() == 2;
+    if !is_row || x.layout.0[0] != [Dim::N] {
+        return Ok(None);
+    }
+    let x = import.plain(x)?;
+    let names = [c.name.as_str(), &c.key];
+    let weight = import.builder.param(names, "row", Role::Constant, || {
+        Ok((vec![last, 1], c.to_floats()))
+    })?;
+    let inputs = [x.node, weight];
+    let node = import.builder.push(call.name, Op::Linear, &inputs)?;
+    Ok(Some(Activation {
+        layout: Layout::flat(),
+        ..Activation::of(node)
+    }))
+}
+
+/// A product of query and key with one number.
+fn scaled(products: &Products, c: &Tensor) -> Result<Value, Refusal> {
+    match (c.scalar(), products.softmax) {
+        (Some(c), None) => Ok(Value::Products(Products {
+            scale: products.scale * f64::from(c),
+            ..products.clone()
+        })),
+        _ => Err(lone_runs()),
+    }
 }
 
 /// The layout of what is made of two tensors that are spread over each other: that of the one with more to say.

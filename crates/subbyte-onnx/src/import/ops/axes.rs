@@ -7,6 +7,8 @@ use crate::import::{
     Import,
     fold::{indexing, is_float},
     layout::{Dim, Layout, added_axes, axis_index, reshaped},
+    operators::lone_runs,
+    runs::Runs,
     value::{Activation, Affine, Value},
 };
 use crate::tensor::Tensor;
@@ -27,10 +29,7 @@ pub fn cast(_: &mut Import, call: &Call) -> Made {
 }
 
 pub fn shape(import: &mut Import, call: &Call) -> Made {
-    let lengths = match call.input(0)? {
-        Value::Activation(x) | Value::Sigmoid(x) => x.layout.lengths(import.sizes(x)),
-        other => other.as_constant(0)?.dims.clone(),
-    };
+    let lengths = import.lengths_of(call.input(0)?);
     let rank = lengths.len() as i64;
     let place = |i: i64| if i < 0 { i.saturating_add(rank) } else { i }.clamp(0, rank) as usize;
     let (start, end) = (place(call.int("start", 0)), place(call.int("end", rank)));
@@ -42,6 +41,9 @@ pub fn shape(import: &mut Import, call: &Call) -> Made {
 
 /// Reshape, Flatten, Squeeze, Unsqueeze.
 pub fn reshape(import: &mut Import, call: &Call) -> Made {
+    if let Value::Runs(runs) = call.input(0)? {
+        return reshape_runs(import, call, runs);
+    }
     let x = activation(call, 0)?;
     let sizes = import.sizes(&x);
     let lengths = x.layout.lengths(sizes);
@@ -51,7 +53,17 @@ pub fn reshape(import: &mut Import, call: &Call) -> Made {
             let target = call.constant(1)?;
             let zero_is_zero = call.int("allowzero", 0) != 0;
             let target = reshaped(&lengths, target.as_ints()?, zero_is_zero)?;
-            x.layout.reshape(&target, sizes)?
+            match (
+                x.layout.reshape(&target, sizes),
+                x.is_padded() || x.reversed,
+            ) {
+                (Ok(layout), _) => layout,
+                (Err(refusal), true) => return Err(refusal),
+                (Err(refusal), false) => {
+                    let runs = Runs::cut(&x, sizes, &target).ok_or(refusal)?;
+                    return Ok(vec![Value::Runs(runs)]);
+                }
+            }
         }
         "Flatten" => {
             let axis = axis_index(call.int("axis", 1), rank)?;
@@ -91,7 +103,29 @@ pub fn reshape(import: &mut Import, call: &Call) -> Made {
     one(Activation { layout, ..x })
 }
 
+/// Runs that come together again, or lie along other axes.
+fn reshape_runs(import: &Import, call: &Call, runs: &Runs) -> Made {
+    let sizes = import.sizes(&runs.x);
+    let target = match call.operator() {
+        "Reshape" => call.constant(1)?,
+        _ => return Err(lone_runs()),
+    };
+    let zero_is_zero = call.int("allowzero", 0) != 0;
+    let target = reshaped(&runs.lengths(sizes), target.as_ints()?, zero_is_zero)?;
+    if let Some(x) = runs.joined(sizes, &target) {
+        return one(x);
+    }
+    let runs = runs.reshape(sizes, &target).ok_or_else(lone_runs)?;
+    Ok(vec![Value::Runs(runs)])
+}
+
 pub fn transpose(_: &mut Import, call: &Call) -> Made {
+    if let Value::Runs(runs) = call.input(0)? {
+        let perm = indexing::permutation(call.ints("perm"), runs.axes.len())?;
+        let axes = perm.iter().map(|&axis| runs.axes[axis].clone()).collect();
+        let runs = runs.clone();
+        return Ok(vec![Value::Runs(Runs { axes, ..runs })]);
+    }
     if let Value::Weights(weights) = call.input(0)? {
         return match call.ints("perm") {
             None | Some([1, 0]) => Ok(vec![Value::Weights(weights.transposed()?)]),

@@ -2,7 +2,9 @@
 
 pub mod activation;
 pub mod arithmetic;
+pub mod attention;
 pub mod axes;
+pub mod function;
 pub mod linear;
 pub mod norm;
 pub mod pool;
@@ -13,7 +15,7 @@ mod window;
 
 use super::{
     call::Call,
-    operators::{lone_integers, lone_sigmoid},
+    operators::{lone_integers, lone_runs, lone_sigmoid},
     value::{Activation, Value},
 };
 use crate::error::Refusal;
@@ -36,6 +38,7 @@ fn as_activation(value: &Value) -> Result<Activation, Refusal> {
         Value::Activation(x) => Ok(x.clone()),
         Value::Sigmoid(_) => Err(lone_sigmoid()),
         Value::Integers(_) => Err(lone_integers()),
+        Value::Runs(_) | Value::Products(_) => Err(lone_runs()),
         Value::Constant(_) | Value::Weights(_) | Value::Unknown => Err(Refusal::new(
             "reads a constant where a tensor of the image belongs",
             "fold constants before exporting",
