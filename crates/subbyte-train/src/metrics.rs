@@ -61,7 +61,7 @@ mod tests {
             tally.add(&logits, &[label]);
         }
         let metrics = tally.metrics();
-        assert_eq!(tally.images(), 3);
+        assert_eq!(tally.images, 3);
         assert_eq!((metrics.top1, metrics.top5), (1.0 / 3.0, 2.0 / 3.0));
         let log_sum = logits.iter().map(|x| f64::from(*x).exp()).sum::<f64>().ln();
         let expected = log_sum - (6.0 + 2.0 + 1.0) / 3.0;
