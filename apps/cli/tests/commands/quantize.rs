@@ -332,7 +332,7 @@ fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
         "--json",
     ];
     let quantize = |options: &[&str]| {
-        let arguments = [&always, &["--method", "minifloat", "-o", "q.sbg"], options].concat();
+        let arguments = [&always[..], &["--method", "minifloat", "-o", "q.sbg"], options].concat();
         place.run(&arguments).json()
     };
     let evaluated = |report: &Value| report["top1_evaluated"].as_f64().unwrap();
@@ -374,7 +374,7 @@ fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
     assert!(!place.path("state.sbg").exists());
     std::fs::copy(place.path("q.sbg"), place.path("state.sbg")).unwrap();
     let arguments = [
-        &always,
+        &always[..],
         &["--method", "minifloat", "-o", "r.sbg"],
         &stated[..],
     ]
