@@ -445,8 +445,6 @@ mod tests {
                 },
                 layers: BTreeMap::new(),
                 wide: 8,
-                weight_quantizer: Default::default(),
-                input: None,
             },
             clip: Clip::MinMax,
             rounding: Rounding::Nearest,
