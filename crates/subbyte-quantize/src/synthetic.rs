@@ -164,8 +164,6 @@ mod tests {
             },
             layers: Default::default(),
             wide: 8,
-            weight_quantizer: Default::default(),
-            input: None,
         };
         let steps = |float: &Graph| -> Vec<f32> {
             let mut folded = float.clone();
