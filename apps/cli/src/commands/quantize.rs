@@ -50,7 +50,7 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         return minifloat::run(args, &graph, recipe, &output);
     }
     let geometry = files::geometry(&graph);
-    let resize = files::resize_for(&args.network, recipe, geometry);
+    let resize = files::resize_for(recipe, geometry);
     let path = |first: &Option<String>, second: &Option<String>| {
         files::data_path(first.as_ref().or(second.as_ref()), recipe, &args.network)
     };
