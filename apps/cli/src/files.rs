@@ -180,15 +180,11 @@ pub fn noted_data(model: &Model) -> Option<&String> {
         .map(|(_, path)| path)
 }
 
-/// How images of other sizes are brought to what a network reads: as its recipe says; for ONNX files as networks for such sizes are
+/// How images of other sizes are brought to what a network reads: as its recipe says; without one, as networks for such sizes are
 /// measured, the shorter side to 8/7 of the height where that is 128 pixels or more, else to the height itself.
-pub fn resize_for(
-    path: &Path,
-    recipe: Option<&Recipe>,
-    geometry: Geometry,
-) -> Option<data::Resize> {
-    if !is_named(path, "onnx") {
-        return recipe.and_then(Recipe::resize);
+pub fn resize_for(recipe: Option<&Recipe>, geometry: Geometry) -> Option<data::Resize> {
+    if let Some(recipe) = recipe {
+        return recipe.resize();
     }
     let longest = geometry.height.max(geometry.width);
     Some(data::Resize {

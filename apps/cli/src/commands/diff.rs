@@ -35,7 +35,7 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
         );
     }
     let path = files::data_path(args.data.as_ref().or(noted.as_ref()), None, &args.quantized)?;
-    let resize = files::resize(&model).or(files::resize_for(&args.float, None, geometry));
+    let resize = files::resize(&model).or(files::resize_for(None, geometry));
     let images = open(&path, geometry, resize, &float)?;
     let (chosen, broken) = images.spread_checked(args.images.get());
     let count = chosen.len() + broken.len();

@@ -69,7 +69,7 @@ fn open(args: &Eval, subject: &Network) -> Result<TestImages> {
             let recipe = checkpoint.as_ref().map(|c| &c.recipe);
             let path = files::data_path(given, recipe, &args.file)?;
             let geometry = files::geometry(graph)?;
-            let resize = files::resize_for(&args.file, recipe, geometry);
+            let resize = files::resize_for(recipe, geometry);
             let count = files::classes(graph);
             TestImages::open(&path, geometry, resize, &graph.classes, count)
         }

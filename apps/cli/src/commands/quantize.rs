@@ -159,7 +159,7 @@ struct Task<'a> {
 impl<'a> Task<'a> {
     fn open(args: &'a Quantize, graph: Graph, recipe: Option<&Recipe>) -> Result<Self> {
         let geometry = files::geometry(&graph)?;
-        let resize = files::resize_for(&args.network, recipe, geometry);
+        let resize = files::resize_for(recipe, geometry);
         let own = || recipe.map(|recipe| recipe.data.path.clone());
         let source = args.calibration.clone().or_else(own);
         // The published criterion takes no part of the images that are kept for measuring.

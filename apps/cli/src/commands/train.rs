@@ -100,7 +100,7 @@ fn recipe(args: &Train) -> Result<Recipe> {
             recipe.teacher = teacher;
         }
         let geometry = files::geometry(&graph)?;
-        let resize = files::resize_for(path, None, geometry);
+        let resize = files::resize_for(None, geometry);
         if let (Some(resize), None, true) =
             (resize, recipe.data.size, geometry.height == geometry.width)
         {

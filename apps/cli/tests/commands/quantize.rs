@@ -332,7 +332,8 @@ fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
         "--json",
     ];
     let quantize = |options: &[&str]| {
-        let arguments = [&always[..], &["--method", "minifloat", "-o", "q.sbg"], options].concat();
+        let method = ["--method", "minifloat", "-o", "q.sbg"];
+        let arguments = [&always[..], &method, options].concat();
         place.run(&arguments).json()
     };
     let evaluated = |report: &Value| report["top1_evaluated"].as_f64().unwrap();
@@ -373,12 +374,8 @@ fn floats_of_few_bits_run_as_a_network_and_have_no_integer_form() {
     quantize(&stated);
     assert!(!place.path("state.sbg").exists());
     std::fs::copy(place.path("q.sbg"), place.path("state.sbg")).unwrap();
-    let arguments = [
-        &always[..],
-        &["--method", "minifloat", "-o", "r.sbg"],
-        &stated[..],
-    ]
-    .concat();
+    let method = ["--method", "minifloat", "-o", "r.sbg"];
+    let arguments = [&always[..], &method, &stated].concat();
     place
         .run(&arguments)
         .refused(&["state.sbg keeps layers of another network"]);

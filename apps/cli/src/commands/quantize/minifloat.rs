@@ -36,7 +36,7 @@ pub fn run(
 ) -> Result<ExitCode> {
     let method = method(args);
     let geometry = files::geometry(graph)?;
-    let resize = files::resize_for(&args.network, recipe, geometry);
+    let resize = files::resize_for(recipe, geometry);
     let of_recipe = recipe.map(|recipe| recipe.data.path.clone());
     let known = |first: &Option<String>, second: &Option<String>| {
         first.clone().or(second.clone()).or(of_recipe.clone())
