@@ -44,6 +44,6 @@ pub use ptilmpq::{Criterion, Ptilmpq, Ranked, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
 pub use round_network::State;
-pub use subbyte_exec::Images;
+pub use subbyte_exec::{Images, Inputs};
 pub use subbyte_num::{FormatError, Minifloat};
 pub use uniform::{Rounding, Uniform, uniform};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use subbyte_exec::{Images, Mode, Network};
+use subbyte_exec::{Inputs, Mode, Network};
 use subbyte_graph::{Graph, NodeId, Op};
 use subbyte_num::MinifloatGrid;
 
@@ -60,7 +60,7 @@ pub enum WeightRounding {
 /// Quantizes what every convolution and linear layer of a float network multiplies to floats of few bits. The result runs in the
 /// executor; it has no integer form.
 ///
-/// `calibration` are batches of images like those that the network will see; only activations and roundings other than the nearest need
+/// `calibration` are batches of what the network will read, images or float inputs; only activations and roundings other than the nearest need
 /// them. `tell` hears of every step and may end the work.
 ///
 /// # Errors
@@ -68,7 +68,7 @@ pub enum WeightRounding {
 /// but zeros, or if `tell` ends the work.
 pub fn minifloat(
     float: &Graph,
-    calibration: &[Images],
+    calibration: &[Inputs],
     method: &Minifloats,
     tell: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Graph, QuantizeError> {
@@ -81,13 +81,13 @@ pub fn minifloat(
 /// As [`minifloat`], and if what was kept is of another network or other activations.
 pub fn resume_minifloat(
     float: &Graph,
-    calibration: &[Images],
+    calibration: &[Inputs],
     method: &Minifloats,
     state: &mut State<'_>,
     mut tell: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Graph, QuantizeError> {
     let needs_images = method.activations.is_some() || method.rounding != WeightRounding::Nearest;
-    if needs_images && calibration.iter().all(Images::is_empty) {
+    if needs_images && calibration.iter().all(Inputs::is_empty) {
         return Err(QuantizeError::NoImages);
     }
     let choices = Choices::new(float, method);
@@ -229,7 +229,7 @@ fn ends(graph: &Graph) -> Vec<NodeId> {
 /// A copy of the network with quantizers of activations.
 fn place(
     float: &Graph,
-    calibration: &[Images],
+    calibration: &[Inputs],
     method: &Minifloats,
     choices: &Choices<'_>,
     tell: Tell,
@@ -272,7 +272,7 @@ fn place(
 /// Densities of the tensors that are quantized, by their nodes in the float network.
 fn densities(
     float: &Graph,
-    calibration: &[Images],
+    calibration: &[Inputs],
     wanted: &[(NodeId, FormatChoice)],
     tell: Tell,
 ) -> Result<Vec<Option<Density>>, QuantizeError> {

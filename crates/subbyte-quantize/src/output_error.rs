@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use subbyte_exec::{Images, Network, Walk};
+use subbyte_exec::{Images, Inputs, Network, Walk};
 
 use crate::QuantizeError;
 use crate::codebook::Codebook;
@@ -44,7 +44,8 @@ pub(crate) fn losses(
         logits(&mut all, &prepared.float)
     };
     let mut losses = Losses::new();
-    for_each_layer(prepared, calibration, 0, None, |_, i, grams| {
+    let inputs: Vec<Inputs> = calibration.iter().map(Inputs::from).collect();
+    for_each_layer(prepared, &inputs, 0, None, |_, i, grams| {
         let layer = &prepared.layers[i];
         let weights = prepared.weights(layer)?;
         let rounders: Vec<Rounder> = grams

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
-use subbyte_exec::{Images, Network, Walk};
+use subbyte_exec::{Images, Inputs, Network, Walk};
 use subbyte_graph::{CodedRows, Graph, Op, Param, Role, Storage};
 use subbyte_num::Packed;
 
@@ -117,9 +117,10 @@ pub(crate) fn round_in_closed_form(
         Ok((formats[i].clone(), scales))
     };
     let state = &mut State::default();
+    let calibration: Vec<Inputs> = calibration.iter().map(Inputs::from).collect();
     round_by_outputs(
         prepared,
-        calibration,
+        &calibration,
         choose,
         Search::ClosedForm,
         state,
@@ -130,7 +131,7 @@ pub(crate) fn round_in_closed_form(
 /// As [`round_in_closed_form`], with codes and scales as `choose` says of the adapted weights, and rounded by `search`.
 pub(crate) fn round_by_outputs(
     prepared: &Prepared,
-    calibration: &[Images],
+    calibration: &[Inputs],
     choose: Choose,
     search: Search,
     state: &mut State<'_>,
@@ -190,12 +191,12 @@ pub(crate) fn round_by_outputs(
 /// and of what the float network does, or of the float network alone.
 pub(crate) fn for_each_layer(
     prepared: &Prepared,
-    calibration: &[Images],
+    calibration: &[Inputs],
     first: usize,
     mut walk: Option<&mut Walk<'_>>,
     mut see: impl FnMut(Option<&mut Walk<'_>>, usize, Vec<Measured>) -> Result<(), QuantizeError>,
 ) -> Result<(), QuantizeError> {
-    let images: usize = calibration.iter().map(Images::len).sum();
+    let images: usize = calibration.iter().map(Inputs::len).sum();
     let float = Network::new(&prepared.float, &Device::flex())?;
     let mut float_walk = Walk::new(&float, calibration)?;
     for (i, layer) in prepared.layers.iter().enumerate().skip(first) {

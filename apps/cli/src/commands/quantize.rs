@@ -137,7 +137,7 @@ fn check(args: &Quantize) {
     if no_data
         && !(args.method == Method::Ptilmpq && args.criterion != Some(Criterion::OutputError))
         && args.network.extension().is_some_and(|e| e == "onnx")
-        && (args.method != Method::Minifloat || minifloat::needs_images(args))
+        && args.method != Method::Minifloat
     {
         refuse("an ONNX network needs images to calibrate with: give --calibration PATH");
     }

@@ -10,6 +10,8 @@ impl Graph {
         let node = &self.nodes[id];
         match node.op {
             Op::Conv2d { .. } | Op::Linear => &node.inputs[..1],
+            // Queries, keys and values; the shares that a softmax makes of the first two stay as they are.
+            Op::Attention { .. } => &node.inputs[..],
             _ => &[],
         }
     }
@@ -51,6 +53,7 @@ impl Graph {
             made: Self {
                 name: self.name.clone(),
                 classes: self.classes.clone(),
+                diffusion: self.diffusion.clone(),
                 ..Self::default()
             },
             place: Vec::with_capacity(self.nodes.len()),

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde::Serialize;
+use subbyte::diffusion::{DiffusionError, Sampler, Settings, Step};
+use subbyte::exec::Network;
 use subbyte::graph::{Graph, sbg};
-use subbyte::quantize::{self, Images, Learning, Minifloats, Progress, State, WeightFit};
+use subbyte::quantize::{self, Images, Inputs, Learning, Minifloats, Progress, State, WeightFit};
 use subbyte::train::Recipe;
 
 use super::{layers, tell, unless_stopped};
@@ -19,7 +21,7 @@ use crate::images::TestImages;
 use crate::interrupt;
 use crate::measurement::{self, Measurement};
 use crate::note;
-use crate::output::{TaskBar, percent, print, print_json, thousands};
+use crate::output::{Bar, TaskBar, percent, print, print_json, thousands};
 
 /// Whether anything is measured on images.
 pub fn needs_images(args: &Quantize) -> bool {
@@ -35,29 +37,14 @@ pub fn run(
     output: &Path,
 ) -> Result<ExitCode> {
     let method = method(args);
-    let geometry = files::geometry(graph)?;
-    let resize = files::resize_for(recipe, geometry);
-    let of_recipe = recipe.map(|recipe| recipe.data.path.clone());
-    let known = |first: &Option<String>, second: &Option<String>| {
-        first.clone().or(second.clone()).or(of_recipe.clone())
-    };
-    let batches = match known(&args.calibration, &args.data) {
-        Some(path) if needs_images(args) => {
-            calibration::batches(&path, geometry, resize, args.images.get())?
-        }
-        _ => Vec::new(),
-    };
-    let images = match known(&args.data, &args.calibration) {
-        None => None,
-        Some(path) => Some(TestImages::open(
-            &path,
-            geometry,
-            resize,
-            &graph.classes,
-            files::classes(graph),
-        )?),
-    };
     interrupt::watch()?;
+    let Some((batches, images)) = (match graph.diffusion {
+        Some(_) => on_the_way(args, graph)?.map(|batches| (batches, None)),
+        None => Some(from_data(args, graph, recipe)?),
+    }) else {
+        note!("interrupted; nothing was written");
+        return Ok(interrupt::exit_code());
+    };
     let mut bar = TaskBar::new("quantizing", "layer", 0, layers(graph));
     let told = |progress| tell(&mut bar, progress);
     let quantized = quantize(graph, &batches, &method, args.state.as_deref(), told)?;
@@ -104,13 +91,79 @@ pub fn run(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Images to calibrate with, and images to measure on.
+fn from_data(
+    args: &Quantize,
+    graph: &Graph,
+    recipe: Option<&Recipe>,
+) -> Result<(Vec<Inputs>, Option<TestImages>)> {
+    let geometry = files::geometry(graph)?;
+    let resize = files::resize_for(recipe, geometry);
+    let of_recipe = recipe.map(|recipe| recipe.data.path.clone());
+    let known = |first: &Option<String>, second: &Option<String>| {
+        first.clone().or(second.clone()).or(of_recipe.clone())
+    };
+    let batches = match known(&args.calibration, &args.data) {
+        Some(path) if needs_images(args) => {
+            calibration::batches(&path, geometry, resize, args.images.get())?
+        }
+        _ => Vec::new(),
+    };
+    let images = known(&args.data, &args.calibration).map(|path| {
+        let classes = files::classes(graph);
+        TestImages::open(&path, geometry, resize, &graph.classes, classes)
+    });
+    let batches = batches.into_iter().map(Inputs::from).collect();
+    Ok((batches, images.transpose()?))
+}
+
+/// Time steps at which a sampler's way is looked at (methods.md 4.7), and the seed of its noise, which is not that of any picture
+/// that is shown unless somebody asks for it.
+const TIMES: usize = 20;
+const SEED: u64 = 0x5eed;
+/// Most pictures on whose way a diffusion network is calibrated: each is there at every time step.
+const PICTURES: usize = 16;
+
+/// What a diffusion network reads while it makes pictures out of noise; `None` where it was interrupted.
+fn on_the_way(args: &Quantize, graph: &Graph) -> Result<Option<Vec<Inputs>>> {
+    if args.calibration.is_some() || args.data.is_some() {
+        bail!(
+            "{} makes pictures out of noise; it is calibrated on its own way there, without --calibration and --data",
+            args.network.display()
+        );
+    }
+    if !needs_images(args) {
+        return Ok(Some(Vec::new()));
+    }
+    let settings = Settings {
+        seed: SEED,
+        ..Settings::default()
+    };
+    let sampler = Sampler::new(graph, &settings)?;
+    let steps = sampler.schedule().len();
+    let pictures = (args.images.get() / steps.min(TIMES)).clamp(1, PICTURES);
+    let network = Network::on_cpu(graph)?;
+    let mut bar = Bar::steps("sampling", steps);
+    let see = |step: Step| {
+        bar.at(step.step);
+        match interrupt::asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    match sampler.trajectory(&network, 0..pictures, TIMES, see) {
+        Err(DiffusionError::Stopped) => Ok(None),
+        batches => Ok(Some(batches?)),
+    }
+}
+
 /// Key of the text by which a state knows what it belongs to.
 const OF: &str = "quantize";
 
 /// The quantized network, `None` where it was interrupted; what is done is kept in `state` after every layer.
 fn quantize(
     graph: &Graph,
-    calibration: &[Images],
+    calibration: &[Inputs],
     method: &Minifloats,
     state: Option<&Path>,
     told: impl FnMut(Progress) -> ControlFlow<()>,
@@ -120,9 +173,16 @@ fn quantize(
     };
     let mut inputs = DefaultHasher::new();
     sbg::to_bytes(graph, &sbg::Extras::default())?.hash(&mut inputs);
-    calibration
-        .iter()
-        .for_each(|images| images.data().hash(&mut inputs));
+    for batch in calibration {
+        batch.images().map(Images::data).hash(&mut inputs);
+        for (name, floats) in batch.floats() {
+            name.hash(&mut inputs);
+            floats
+                .data()
+                .iter()
+                .for_each(|x| x.to_bits().hash(&mut inputs));
+        }
+    }
     let of = format!("{method:?} of {:016x}", inputs.finish());
     let started = match path.exists() {
         false => None,
