@@ -10,6 +10,7 @@ impl Graph {
         let node = &self.nodes[id];
         match node.op {
             Op::Conv2d { .. } | Op::Linear => &node.inputs[..1],
+            Op::Attention { .. } => &node.inputs,
             _ => &[],
         }
     }
@@ -255,6 +256,25 @@ mod tests {
             node(&placed, "joined").0
         );
         assert_eq!(graph.place_minifloats(|_, _| None).expect("placed"), graph);
+    }
+
+    #[test]
+    fn what_attention_multiplies_is_quantized_once() {
+        let mut graph = skip();
+        let (x, _) = node(&graph, "direct");
+        let (y, _) = node(&graph, "again");
+        let op = Op::Attention {
+            heads: 1,
+            scale: 1.0,
+        };
+        let attention = graph.push("attention", op, &[x, y, y]);
+        graph.outputs.push(attention);
+        let placed = graph
+            .place_minifloats(|_, _| Some(grid(1.0)))
+            .expect("placed");
+        let quantized = ["direct.quantize", "again.quantize", "again.quantize"];
+        let quantized = quantized.map(|name| node(&placed, name).0);
+        assert_eq!(node(&placed, "attention").1.inputs, quantized);
     }
 
     #[test]
