@@ -137,19 +137,15 @@ impl<'a> Choices<'a> {
 
     fn step(&mut self, gram: &Mat<f32>, learning: Learning, step: usize) {
         let inputs = self.inputs;
-        let soft_off =
-            |(off, ((alpha, target), (low, step))): (&mut f32, ((&f32, &f32), (&f32, &f32)))| {
-                *off = low + step * soft(*alpha).0 - target;
-            };
+        let (target, low, alpha, size) = (self.target, &self.low, &self.alpha, &self.step);
+        let soft_off = |(row, off): (usize, &mut [f32])| {
+            for (i, off) in (row * inputs..).zip(off) {
+                *off = low[i] + size[i] * soft(alpha[i]).0 - target[i];
+            }
+        };
         self.off
-            .par_iter_mut()
-            .zip(
-                self.alpha
-                    .par_iter()
-                    .zip(self.target)
-                    .zip(self.low.par_iter().zip(&self.step)),
-            )
-            .with_min_len(1 << 12)
+            .par_chunks_mut(inputs)
+            .enumerate()
             .for_each(soft_off);
         let rows = self.off.len() / inputs;
         let par = match rows * inputs * inputs >= PARALLEL {

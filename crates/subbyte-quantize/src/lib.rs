@@ -43,7 +43,7 @@ pub use progress::Progress;
 pub use ptilmpq::{Criterion, Ptilmpq, Ranked, ptilmpq};
 pub use qsq::{Qsq, qsq};
 pub use ranges::Clip;
-pub use round_network::State;
+pub use round_network::{Keep, State};
 pub use subbyte_exec::{Images, Inputs};
 pub use subbyte_num::{FormatError, Minifloat};
 pub use uniform::{Rounding, Uniform, uniform};

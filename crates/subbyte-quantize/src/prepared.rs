@@ -31,7 +31,7 @@ impl Prepared {
         let coded = |node: &&Node| {
             let weights = node.inputs.get(1).and_then(|&id| float.param_of(id));
             matches!(node.op, Op::Conv2d { .. } | Op::Linear)
-                && !weights.is_some_and(|(_, param)| param.code_bits().is_none())
+                && weights.is_none_or(|(_, param)| param.code_bits().is_some())
         };
         let problem = |node: &Node| Problem {
             place: node.name.clone(),

@@ -35,13 +35,16 @@ pub(crate) enum Search {
     Learned(Learning),
 }
 
+/// Is given the network after every layer that is rounded, and may end the work.
+pub type Keep<'a> = &'a mut dyn FnMut(&Graph) -> ControlFlow<()>;
+
 /// What of a rounding was done before, and who keeps what is done now.
 #[derive(Default)]
 pub struct State<'a> {
     /// The network that was kept last; its layers whose weights are codes are taken as they are.
     pub started: Option<Graph>,
-    /// Is given the network after every layer, and may end the work.
-    pub keep: Option<&'a mut dyn FnMut(&Graph) -> ControlFlow<()>>,
+    /// Who keeps what is done now.
+    pub keep: Option<Keep<'a>>,
 }
 
 impl State<'_> {

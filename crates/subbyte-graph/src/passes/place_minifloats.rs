@@ -261,6 +261,25 @@ mod tests {
     }
 
     #[test]
+    fn what_attention_multiplies_is_quantized_once() {
+        let mut graph = skip();
+        let (x, _) = node(&graph, "direct");
+        let (y, _) = node(&graph, "again");
+        let op = Op::Attention {
+            heads: 1,
+            scale: 1.0,
+        };
+        let attention = graph.push("attention", op, &[x, y, y]);
+        graph.outputs.push(attention);
+        let placed = graph
+            .place_minifloats(|_, _| Some(grid(1.0)))
+            .expect("placed");
+        let quantized = ["direct.quantize", "again.quantize", "again.quantize"];
+        let quantized = quantized.map(|name| node(&placed, name).0);
+        assert_eq!(node(&placed, "attention").1.inputs, quantized);
+    }
+
+    #[test]
     fn low_bit_floats_have_no_integer_form() {
         let placed = skip()
             .place_minifloats(|_, _| Some(grid(1.0)))
