@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
 use subbyte_exec::{Inputs, Network};
-use subbyte_graph::{Graph, rng::Rng};
+use subbyte_graph::{DiffusionKind, Graph, rng::Rng};
 
 use crate::{DiffusionError, Pictures, Schedule};
 
@@ -34,6 +34,8 @@ pub struct Sampler {
     /// Height, width, channels.
     shape: [usize; 3],
     schedule: Schedule,
+    /// Whether what the network says of the picture is held within -1 to 1.
+    clips: bool,
     seed: u64,
     conditions: Vec<Condition>,
 }
@@ -69,8 +71,8 @@ impl Sampler {
         let diffusion = diffusion.ok_or_else(|| DiffusionError::NoDiffusion(network()))?;
         let known = Schedule::most_steps(diffusion.kind);
         let suiting = match diffusion.kind {
-            subbyte_graph::DiffusionKind::Picture { .. } => STEPS[0],
-            subbyte_graph::DiffusionKind::Noise { .. } => STEPS[1],
+            DiffusionKind::Picture { .. } => STEPS[0],
+            DiffusionKind::Noise { .. } => STEPS[1],
         };
         let most = known.unwrap_or(usize::MAX);
         let steps = settings.steps.unwrap_or(suiting.min(most));
@@ -112,6 +114,9 @@ impl Sampler {
             level: diffusion.level.clone(),
             shape: shape.ok_or_else(|| DiffusionError::NoDiffusion(network()))?,
             schedule: Schedule::new(diffusion.kind, steps),
+            // Errors in the noise grow by up to 158 in the picture. Pixels have limits, other numbers (latents) may not.
+            clips: matches!(diffusion.kind, DiffusionKind::Noise { .. })
+                && shape.is_some_and(|[_, _, channels]| [1, 3].contains(&channels)),
             seed: settings.seed,
             conditions,
         })
@@ -207,7 +212,12 @@ impl Sampler {
             }
             let output = network.predict(&inputs)?.into_data();
             for (x, output) in x.iter_mut().zip(output.iter::<f32>()) {
-                *x = (step.keep * f64::from(*x) + step.add * f64::from(output)) as f32;
+                let now = f64::from(*x);
+                let mut picture = step.seen * now + step.told * f64::from(output);
+                if self.clips {
+                    picture = picture.clamp(-1.0, 1.0);
+                }
+                *x = (step.keep * now + step.add * picture) as f32;
             }
             if !x.iter().all(|x| x.is_finite()) {
                 let step = i + 1;
@@ -251,7 +261,7 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
-    use subbyte_graph::{Diffusion, DiffusionKind, Op};
+    use subbyte_graph::{Diffusion, Op};
 
     use super::*;
 

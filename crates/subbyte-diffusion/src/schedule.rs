@@ -13,11 +13,14 @@ pub struct Schedule {
     pub(crate) start: f64,
 }
 
-/// One step: `picture = keep * picture + add * output`.
+/// One step of `x`: the network's output says that without noise it is `picture = seen * x + told * output`, and it becomes
+/// `keep * x + add * picture`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Move {
     /// What the network is told of the noise.
     pub level: f32,
+    pub seen: f64,
+    pub told: f64,
     pub keep: f64,
     pub add: f64,
 }
@@ -78,6 +81,8 @@ impl Schedule {
             let keep = sigma(i + 1) / sigma(i);
             Move {
                 level: sigma(i) as f32,
+                seen: 0.0,
+                told: 1.0,
                 keep,
                 add: 1.0 - keep,
             }
@@ -88,17 +93,20 @@ impl Schedule {
         }
     }
 
-    /// With the signals a now and b next, and noise e: `sqrt(b) * (x - sqrt(1 - a) * e) / sqrt(a) + sqrt(1 - b) * e`.
+    /// With the signals a now and b next, and noise e: the picture is `(x - sqrt(1 - a) * e) / sqrt(a)`; what it leaves of x is noise, and the
+    /// next x is `sqrt(b) * picture + sqrt(1 - b) * noise`.
     fn ddim(signal: &[f64], count: usize) -> Self {
         let time = |i: usize| ((count - i) * signal.len() / count).checked_sub(1);
         let step = |i: usize| {
             let now = time(i).expect("no more steps than times");
             let (a, b) = (signal[now], time(i + 1).map_or(1.0, |next| signal[next]));
-            let keep = (b / a).sqrt();
+            let keep = ((1.0 - b) / (1.0 - a)).sqrt();
             Move {
                 level: now as f32,
+                seen: 1.0 / a.sqrt(),
+                told: -((1.0 - a) / a).sqrt(),
                 keep,
-                add: (1.0 - b).sqrt() - keep * (1.0 - a).sqrt(),
+                add: b.sqrt() - keep * a.sqrt(),
             }
         };
         Self {
@@ -158,7 +166,8 @@ mod tests {
                 DiffusionKind::Picture { .. } => x0,
                 DiffusionKind::Noise { .. } => noise,
             };
-            x = step.keep * x + step.add * output;
+            let picture = step.seen * x + step.told * output;
+            x = step.keep * x + step.add * picture;
         }
         x
     }

@@ -34,7 +34,7 @@ pub fn evaluate_float<P: AsRef<[u8]>>(
         if labels.is_empty() {
             return Ok(tally.metrics());
         }
-        let logits = numbers(network.predict(&images(pixels, geometry))?);
+        let logits = numbers(network.predict(images(pixels, geometry))?);
         let classes = logits.len() / labels.len();
         if let Some(&label) = labels.iter().find(|&&label| label >= classes) {
             return Err(TrainError::Label { label, classes });

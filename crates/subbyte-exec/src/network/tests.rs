@@ -46,9 +46,7 @@ fn network(name: &str, bits: &str) -> Network {
 fn network_of(name: &str, config: &NetworkConfig) -> Network {
     let graph = build(name, config).expect("network");
     let mut network = Network::new(&graph, &Device::flex().autodiff()).expect("network");
-    network
-        .initialise_scales(&images(8, 28, 1))
-        .expect("scales");
+    network.initialise_scales(images(8, 28, 1)).expect("scales");
     network
 }
 
@@ -111,7 +109,7 @@ fn training_learns_a_batch_by_heart() {
 fn every_trained_parameter_gets_a_gradient_and_the_others_none() {
     let mut network = network("resnet20", "w2a2");
     let mut forward = network
-        .forward(&images(4, 28, 1), Mode::Train)
+        .forward(images(4, 28, 1), Mode::Train)
         .expect("forward");
     let loss = cross_entropy(forward.outputs.remove(0), &[1, 2, 3, 4], 0.1);
     let mut gradients = loss.backward();
@@ -254,7 +252,7 @@ fn a_step_is_set_to_the_largest_that_its_users_ask_for() {
     assert_close(&found, &[rough], 0.05);
     let before = found;
     network
-        .initialise_scales(&Images::new(vec![255; 4], [1, 2, 2, 1]))
+        .initialise_scales(Images::new(vec![255; 4], [1, 2, 2, 1]))
         .expect("scales");
     assert_eq!(network.parameters().values("scale").expect("scale"), before);
 }
@@ -355,7 +353,7 @@ fn moving_operators_keep_the_layout_of_the_graph() {
 fn wrong_input_is_an_error() {
     let network = network("small", "w2a2");
     let wrong = network
-        .predict(&images(1, 32, 3))
+        .predict(images(1, 32, 3))
         .expect_err("size")
         .to_string();
     assert!(

@@ -99,7 +99,7 @@ impl Runs {
         let channels = sizes.of(Dim::C);
         let batch = sizes.of(Dim::N).max(1);
         let candidates = target.iter().flat_map(|&n| [n, n / batch]);
-        let mut candidates = candidates.filter(|&n| n > 1 && channels % n == 0);
+        let mut candidates = candidates.filter(|&n| n > 1 && channels.is_multiple_of(n));
         candidates.find_map(|runs| {
             let parts = parts(&x.layout, sizes)?;
             let axes = Lengths::new(sizes, runs).group(&parts, target)?;
@@ -161,7 +161,7 @@ impl Runs {
     }
 
     /// The tensor that this is where it has one run only.
-    pub fn into_whole(self, sizes: Sizes) -> Result<Activation, Self> {
+    pub fn as_whole(&self, sizes: Sizes) -> Option<Activation> {
         let dims = |part: &Part| match part {
             Part::Batch => vec![Dim::N],
             Part::Channel => vec![Dim::C],
@@ -169,7 +169,7 @@ impl Runs {
             Part::Run | Part::Other => Vec::new(),
         };
         if self.runs != 1 {
-            return Err(self);
+            return None;
         }
         let axes = self.axes.iter().map(|axis| axis.iter().flat_map(dims));
         let mut layout: Vec<Vec<Dim>> = axes.map(Iterator::collect).collect();
@@ -179,9 +179,9 @@ impl Runs {
         {
             first.push(Dim::N);
         }
-        Ok(Activation {
+        Some(Activation {
             layout: Layout(layout),
-            ..self.x
+            ..self.x.clone()
         })
     }
 }

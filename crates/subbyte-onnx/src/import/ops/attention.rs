@@ -197,9 +197,9 @@ fn mean(
         axes,
     };
     let sizes = import.sizes(&runs.x);
-    Ok(Some(match runs.into_whole(sizes) {
-        Ok(x) => x.into(),
-        Err(runs) => Value::Runs(runs),
+    Ok(Some(match runs.as_whole(sizes) {
+        Some(x) => x.into(),
+        None => Value::Runs(runs),
     }))
 }
 

@@ -139,7 +139,7 @@ fn norm(
             "export the network channels-first",
         ));
     }
-    if groups == 0 || channels % groups != 0 {
+    if groups == 0 || !channels.is_multiple_of(groups) {
         return Err(Refusal::broken(format!(
             "has {groups} groups for {channels} channels"
         )));
