@@ -155,16 +155,20 @@ pub fn weight_fits(float: &Graph, method: &Minifloats) -> Result<Vec<WeightFit>,
 struct Choices<'a> {
     method: &'a Minifloats,
     ends: Vec<String>,
+    /// Layers that stay in floats.
+    phases: Vec<String>,
 }
 
 impl<'a> Choices<'a> {
     fn new(graph: &Graph, method: &'a Minifloats) -> Self {
-        let ends = ends(graph)
-            .into_iter()
-            .map(|id| graph.nodes[id].name.clone());
+        let names = |ids: Vec<NodeId>| {
+            let names = ids.into_iter().map(|id| graph.nodes[id].name.clone());
+            names.collect()
+        };
         Self {
             method,
-            ends: ends.collect(),
+            ends: names(ends(graph)),
+            phases: names(phases(graph)),
         }
     }
 
@@ -177,6 +181,9 @@ impl<'a> Choices<'a> {
     }
 
     fn of(&self, layer: &str, choice: Option<FormatChoice>) -> Option<FormatChoice> {
+        if self.phases.iter().any(|phase| phase == layer) {
+            return None;
+        }
         let is_end = self.ends.iter().any(|end| end == layer);
         match self.method.ends.filter(|_| is_end) {
             Some(bits) if choice.is_some_and(|choice| choice.bits() != bits) => {
@@ -190,6 +197,20 @@ impl<'a> Choices<'a> {
 /// Whether node `id` multiplies.
 fn multiplies(graph: &Graph, id: NodeId) -> bool {
     !graph.factors(id).is_empty()
+}
+
+/// Layers whose results a function such as a sine takes before another layer reads them: the phases of a time embedding, of which an
+/// error of a few per cent leaves nothing. They stay in floats, as in published work (methods.md 4.7).
+fn phases(graph: &Graph) -> Vec<NodeId> {
+    let mut taken = vec![false; graph.nodes.len()];
+    for (id, node) in graph.nodes.iter().enumerate().rev() {
+        if matches!(node.op, Op::Map { .. }) || taken[id] && !multiplies(graph, id) {
+            node.inputs.iter().for_each(|&input| taken[input] = true);
+        }
+    }
+    (0..taken.len())
+        .filter(|&id| taken[id] && multiplies(graph, id))
+        .collect()
 }
 
 /// Layers that read what no other layer has made, or make what no other one reads.
@@ -449,6 +470,9 @@ mod tests {
     use subbyte_graph::networks::{FirstLayer, LastLayer, NetworkConfig, build};
     use subbyte_graph::{Param, Role, Storage};
 
+    use subbyte_exec::Images;
+    use subbyte_graph::Function;
+
     use super::*;
 
     /// A float network for images of 28x28, with random weights.
@@ -465,7 +489,7 @@ mod tests {
         build("small", &config).expect("network")
     }
 
-    fn images(seed: usize) -> Vec<Images> {
+    fn images(seed: usize) -> Vec<Inputs> {
         let pixel = |i: usize| ((i + seed).wrapping_mul(2_654_435_761) >> 7) as u8;
         let batch = |b: usize| {
             Images::new(
@@ -474,6 +498,7 @@ mod tests {
                     .collect::<Vec<u8>>(),
                 [8, 28, 28, 1],
             )
+            .into()
         };
         (0..4).map(batch).collect()
     }
@@ -495,7 +520,7 @@ mod tests {
 
     fn outputs(graph: &Graph) -> Vec<f32> {
         let network = Network::new(graph, &Device::flex()).expect("runs");
-        let run = |images: &Images| -> Vec<f32> {
+        let run = |images: &Inputs| -> Vec<f32> {
             let data: TensorData = network.predict(images).expect("forward").into_data();
             data.iter::<f32>().collect()
         };
@@ -637,7 +662,7 @@ mod tests {
             (0..64).map(|i| 90 + i * 2).collect::<Vec<u8>>(),
             [16, 2, 2, 1],
         );
-        let made = minifloat(&g, &[pixels], &method, go_on).expect("quantized");
+        let made = minifloat(&g, &[pixels.into()], &method, go_on).expect("quantized");
         let offset = made.nodes.iter().find_map(|node| match node.op {
             Op::Minifloat { offset, .. } => Some(offset),
             _ => None,
@@ -694,7 +719,7 @@ mod tests {
     #[test]
     fn what_cannot_be_quantized_is_named() {
         let method = method("fp4", "fp8", WeightRounding::Nearest);
-        let error = |graph: &Graph, images: &[Images]| {
+        let error = |graph: &Graph, images: &[Inputs]| {
             let made = minifloat(graph, images, &method, go_on);
             made.expect_err("not quantized").to_string()
         };
@@ -728,5 +753,44 @@ mod tests {
         assert!(twice.contains("quantized already"), "{twice}");
         let stopped = minifloat(&float, &images(1), &method, |_| ControlFlow::Break(()));
         assert!(matches!(stopped, Err(QuantizeError::Stopped)));
+    }
+
+    #[test]
+    fn what_a_sine_is_taken_of_stays_in_floats() {
+        let mut graph = Graph::new("embedding");
+        let time = graph.push(
+            "time",
+            Op::Input {
+                channels: 1,
+                height: 1,
+                width: 1,
+            },
+            &[],
+        );
+        let layer = |graph: &mut Graph, name: &str, x, rows: usize, inputs: usize| {
+            let numbers = (0..rows * inputs).map(|i| i as f32 + 0.3).collect();
+            let weight = Param::new([rows, inputs], Role::Weight, numbers);
+            let weight = graph.param(format!("{name}.weight"), weight);
+            graph.push(name, Op::Linear, &[x, weight])
+        };
+        let phases = layer(&mut graph, "phases", time, 3, 1);
+        let function = Op::Map {
+            function: Function::Sin,
+        };
+        let sine = graph.push("sine", function, &[phases]);
+        let out = layer(&mut graph, "out", sine, 2, 3);
+        graph.outputs = vec![out];
+        let times = (0..40).map(|i| i as f32 * 0.7).collect::<Vec<_>>();
+        let inputs = [Inputs::new().with("time", times, [40, 1, 1, 1])];
+        let method = method("fp4", "fp8", WeightRounding::Learned(Learning::default()));
+        let made = minifloat(&graph, &inputs, &method, go_on).expect("quantized");
+        let bits = |name: &str| made.params[name].code_bits();
+        assert_eq!(bits("phases.weight"), None);
+        assert_eq!(bits("out.weight"), Some(8));
+        let quantizers = made
+            .nodes
+            .iter()
+            .filter(|n| matches!(n.op, Op::Minifloat { .. }));
+        assert_eq!(quantizers.count(), 1);
     }
 }
