@@ -203,7 +203,7 @@ fn unknown_names_are_answered_by_the_nearest_one() {
     assert!(
         error("lenet")
             .to_string()
-            .contains("small, lenet5, resnet20")
+            .contains("small, lenet5, convnet, resnet20")
     );
     assert!(build("vgg_small", &NetworkConfig::default()).is_ok());
 }

@@ -50,7 +50,7 @@ impl Card {
         Self {
             file: file.to_owned(),
             sha256: sha256(bytes),
-            network: recipe.network.clone(),
+            network: checkpoint.graph.name.clone(),
             data: data_name(&recipe.data.path),
             data_fingerprint: checkpoint.data.clone(),
             weight_bits,
