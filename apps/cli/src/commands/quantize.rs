@@ -52,6 +52,16 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
             output.display()
         );
     }
+    for (other, what) in [(&args.network, "network"), (&output, "model")] {
+        if let Some(graph) = &args.graph
+            && (graph == other || same_file(graph, other))
+        {
+            bail!(
+                "the quantized network would overwrite the {what} {}; give another file with --graph",
+                other.display()
+            );
+        }
+    }
     let recipe = checkpoint.as_ref().map(|c| &c.recipe);
     if args.method == Method::Minifloat {
         return minifloat::run(args, &graph, recipe, &output);
@@ -69,7 +79,12 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
         note!("interrupted; nothing was written");
         return Ok(interrupt::exit_code());
     };
-    let (bytes, measurement, float) = task.measure(&quantized, task.vectors(args.budget))?;
+    let measured = task.measure(&quantized, task.vectors(args.budget));
+    if interrupt::asked() {
+        note!("interrupted; nothing was written");
+        return Ok(interrupt::exit_code());
+    }
+    let (bytes, measurement, float) = measured?;
     if let Some(budget) = args.budget
         && bytes.len() > budget
     {
@@ -80,6 +95,7 @@ pub fn run(args: &Quantize) -> Result<ExitCode> {
     }
     if let Some(path) = &args.graph {
         files::write(path, &sbg::to_bytes(&quantized, &sbg::Extras::default())?)?;
+        note!("wrote {}", path.display());
     }
     files::write(&output, &bytes)?;
     let report = Report::new(&output, &task.graph, float, &measurement)?;
@@ -106,12 +122,23 @@ fn check(args: &Quantize) {
         Method::Minifloat if args.graph.is_some() => {
             refuse("the method minifloat writes a network, not a model: give its file with -o")
         }
+        Method::Minifloat
+            if args
+                .output
+                .as_ref()
+                .is_some_and(|o| o.extension().is_some_and(|e| e == "sbm")) =>
+        {
+            refuse("the method minifloat writes a network, not a model: name it .sbg")
+        }
         Method::Minifloat => {}
         _ if args.state.is_some() => refuse("--state is for --method minifloat"),
         _ if formats => refuse(
             "--weights and --activations are for --method minifloat; other methods have --bits",
         ),
         _ => {}
+    }
+    if args.bits.weights > 8 || !(1..=8).contains(&args.bits.activations) {
+        refuse("--bits: weights have 2 to 8 bits, activations 1 to 8");
     }
     if args.bits.weights < 2 {
         refuse("weights need 2 bits or more here; networks of 1-bit weights have to be trained");
@@ -185,7 +212,8 @@ impl<'a> Task<'a> {
         let measured = args.data.as_ref().or(source.as_ref());
         let images = measured.map(|path| {
             let classes = files::classes(&graph);
-            TestImages::open(path, geometry, resize, &graph.classes, classes)
+            let images = TestImages::open(path, geometry, resize, &graph.classes, classes);
+            images.map(TestImages::until_interrupted)
         });
         Ok(Self {
             images: images.transpose()?,
@@ -236,7 +264,16 @@ impl<'a> Task<'a> {
     fn within(&self, ranked: &Ranked<'_>, budget: usize) -> Result<Option<Graph>> {
         let mut bar = self.bar("quantizing");
         let tell = |progress| tell(&mut bar, progress);
-        unless_stopped(ranked.within(self.for_codes(budget), tell))
+        let for_codes = self.for_codes(budget);
+        match ranked.within(for_codes, tell) {
+            // What lies beside the codes counts too.
+            Err(QuantizeError::Budget { least, .. }) => Err(QuantizeError::Budget {
+                asked: budget,
+                least: least + budget.saturating_sub(for_codes).max(PROVENANCE),
+            }
+            .into()),
+            made => unless_stopped(made),
+        }
     }
 
     fn bar(&self, label: &str) -> TaskBar {

@@ -101,9 +101,9 @@ fn recipe(args: &Train) -> Result<Recipe> {
         }
         let geometry = files::geometry(&graph)?;
         let resize = files::resize_for(None, geometry);
-        if let (Some(resize), None, true) =
-            (resize, recipe.data.size, geometry.height == geometry.width)
-        {
+        // Only images in colour are brought to a size.
+        let square = geometry.height == geometry.width && geometry.colours == 3;
+        if let (Some(resize), None, true) = (resize, recipe.data.size, square) {
             recipe.data.size = Some(geometry.height);
             recipe.data.shorter_side = Some(resize.shorter_side);
         }

@@ -396,6 +396,8 @@ fn wishes_that_make_no_sense_are_refused_at_once() {
     let place = Place::new();
     for (wish, says) in [
         (["--bits", "w1a8"], "weights need 2 bits"),
+        (["--bits", "w9a8"], "weights have 2 to 8 bits"),
+        (["--bits", "w4a0"], "activations 1 to 8"),
         (["--budget", "20kB"], "are for --method ptilmpq"),
     ] {
         let outcome =
@@ -414,6 +416,7 @@ fn wishes_that_make_no_sense_are_refused_at_once() {
             "no format has this name",
         ),
         ("--method minifloat --weights fp4 --ends 1", "2 to 8 bits"),
+        ("--method minifloat --weights fp4 -o q.sbm", "name it .sbg"),
     ] {
         let wish: Vec<&str> = wish.split(' ').collect();
         let outcome = place.run(&[&["quantize", FLOAT], &wish[..]].concat());
@@ -423,6 +426,28 @@ fn wishes_that_make_no_sense_are_refused_at_once() {
     let without = place.run(&["quantize", ONNX]);
     assert_eq!(without.code, 2);
     assert!(without.stderr.contains("give --calibration"));
+}
+
+#[test]
+fn the_quantized_network_overwrites_neither_network_nor_model() {
+    let place = Place::new();
+    std::fs::copy(FLOAT, place.path("net.sbg")).unwrap();
+    for (graph, what) in [("net.sbg", "network net.sbg"), ("net.sbm", "model net.sbm")] {
+        place
+            .run(&[
+                "quantize",
+                "net.sbg",
+                "--calibration",
+                "builtin",
+                "--graph",
+                graph,
+            ])
+            .refused(&["would overwrite the", what]);
+    }
+    assert_eq!(
+        std::fs::read(place.path("net.sbg")).unwrap(),
+        std::fs::read(FLOAT).unwrap()
+    );
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl Recipe {
             network: IMPORTED.into(),
             epochs: 20,
             learning_rate: 0.02,
-            warm_up_epochs: 1.0,
+            warm_up_epochs: 0.5,
             augment: AugmentRecipe {
                 pad: 0,
                 flip: true,
