@@ -69,6 +69,22 @@ pub fn load_with(path: &Path, preprocess: Option<Preprocess>) -> Result<Network>
     Ok(Network::Graph(Box::new(graph), checkpoint))
 }
 
+/// The model in a file, or the one that the network in it becomes, with the data path that the file names. `otherwise` says what to do
+/// about a network that is not quantized in every layer.
+pub fn load_lowered(path: &Path, otherwise: &str) -> Result<(Model, Option<String>)> {
+    match load(path)? {
+        Network::Model(model, _) => {
+            let data = noted_data(&model).cloned();
+            Ok((*model, data))
+        }
+        Network::Graph(graph, checkpoint) => {
+            let model = subbyte::lower::lower(&graph)
+                .with_context(|| format!("{}: {otherwise}", path.display()))?;
+            Ok((model, checkpoint.map(|c| c.recipe.data.path)))
+        }
+    }
+}
+
 /// Says what was taken for the input of an ONNX network.
 fn note_input(path: &Path, graph: &Graph) {
     for node in &graph.nodes {

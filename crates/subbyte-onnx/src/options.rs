@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 /// What [`crate::read`] cannot learn from the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
@@ -10,7 +12,8 @@ pub struct ReadOptions {
 }
 
 /// How 8-bit RGB or grey pixels become the numbers that the file's input takes. Normalizations inside the file come on top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Preprocess {
     /// `(x / 255 - mean) / std` with ImageNet's mean (0.485, 0.456, 0.406) and deviation (0.229, 0.224, 0.225) of red, green, blue, as
     /// torchvision does it. Grey images take the averages of the three.

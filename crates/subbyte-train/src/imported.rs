@@ -33,7 +33,7 @@ const BATCH: usize = 32;
 pub(crate) fn read(path: &Path, preprocess: Option<Preprocess>) -> Result<Graph, TrainError> {
     if path.extension().is_some_and(|found| found == "onnx") {
         let options = ReadOptions {
-            preprocess: preprocess.map(Into::into),
+            preprocess,
             size: None,
         };
         return Ok(subbyte_onnx::read(path, &options)?);

@@ -5,7 +5,6 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use subbyte::data::Geometry;
 use subbyte::graph::Graph;
-use subbyte::model::Model;
 use subbyte::{Difference, TensorDifference};
 use subbyte_plot::{Histogram, TensorNoise, code_histograms, tensor_noise};
 
@@ -24,7 +23,10 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
             args.float.display()
         );
     };
-    let (model, noted) = load(&args.quantized)?;
+    let (model, noted) = files::load_lowered(
+        &args.quantized,
+        "it is not quantized in every layer; give a model, or the network that `subbyte quantize --graph` writes",
+    )?;
     let geometry = files::model_geometry(&model);
     let theirs = files::geometry(&float)?;
     if geometry != theirs {
@@ -53,25 +55,6 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
         show(args, &difference)?;
     }
     images::end(difference.images, &broken, count)
-}
-
-/// The model in a file, or the one that the network in it becomes, with the data path that the file names.
-fn load(path: &Path) -> Result<(Model, Option<String>)> {
-    match files::load(path)? {
-        Network::Model(model, _) => {
-            let data = files::noted_data(&model).cloned();
-            Ok((*model, data))
-        }
-        Network::Graph(graph, checkpoint) => {
-            let model = subbyte::lower::lower(&graph).with_context(|| {
-                format!(
-                    "{} is not quantized in every layer; give a model, or the network that `subbyte quantize --graph` writes",
-                    path.display()
-                )
-            })?;
-            Ok((model, checkpoint.map(|c| c.recipe.data.path)))
-        }
-    }
 }
 
 fn open(

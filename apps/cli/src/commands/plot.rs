@@ -2,12 +2,11 @@ use std::path::{Path, PathBuf};
 
 use crate::note;
 use anyhow::{Context, Result, bail};
-use subbyte::model::Model;
 use subbyte::train::{Epoch, Record, RunFolder, read_log};
 use subbyte_plot::{Figure, Run, code_histograms, pixel_table, training_curves};
 
 use crate::args::{Picture, Plot};
-use crate::files::{self, Network};
+use crate::files;
 use crate::output::print;
 use crate::pictures;
 
@@ -114,7 +113,8 @@ impl Pictures<'_> {
     }
 
     fn network(&mut self, path: &Path, name: &str) -> Result<()> {
-        let (model, noted) = load(path)?;
+        let (model, noted) =
+            files::load_lowered(path, "codes can be drawn of fully quantized networks only")?;
         if let Some(table) = pictures::table_picture(&model) {
             self.write(&format!("{name}-table"), &pixel_table(&table)?)?;
         }
@@ -140,25 +140,6 @@ impl Pictures<'_> {
                 Ok(())
             }
             Err(error) => Err(error),
-        }
-    }
-}
-
-/// The model in a file, or the one that the network in it becomes, with the data path that the file names.
-fn load(path: &Path) -> Result<(Model, Option<String>)> {
-    match files::load(path)? {
-        Network::Model(model, _) => {
-            let data = files::noted_data(&model).cloned();
-            Ok((*model, data))
-        }
-        Network::Graph(graph, checkpoint) => {
-            let model = subbyte::lower::lower(&graph).with_context(|| {
-                format!(
-                    "{}: codes can be drawn of fully quantized networks only",
-                    path.display()
-                )
-            })?;
-            Ok((model, checkpoint.map(|c| c.recipe.data.path)))
         }
     }
 }

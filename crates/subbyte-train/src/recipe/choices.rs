@@ -122,31 +122,3 @@ pub enum Schedule {
     /// By a factor after certain epochs.
     Steps,
 }
-
-/// How 8-bit pixels become the input of an ONNX network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preprocess {
-    /// From 0 to 1, less ImageNet's mean, over its deviation.
-    Torch,
-    /// Blue, green, red from 0 to 255, less their means.
-    Caffe,
-    /// From -1 to 1.
-    Tf,
-    /// From 0 to 1.
-    Unit,
-    /// From 0 to 255.
-    Raw,
-}
-
-impl From<Preprocess> for subbyte_onnx::Preprocess {
-    fn from(preprocess: Preprocess) -> Self {
-        match preprocess {
-            Preprocess::Torch => Self::Torch,
-            Preprocess::Caffe => Self::Caffe,
-            Preprocess::Tf => Self::Tf,
-            Preprocess::Unit => Self::Unit,
-            Preprocess::Raw => Self::Raw,
-        }
-    }
-}

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use subbyte_graph::networks;
 
 pub use choices::{
-    ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Preprocess,
-    Schedule,
+    ActivationQuantizer, Bits, End, FromScales, Input, Normalize, OptimizerKind, Schedule,
 };
 pub use keys::{KEYS, Key};
 pub use subbyte_graph::{
     TableInit,
     networks::{BinaryScale, WeightQuantizer},
 };
+pub use subbyte_onnx::Preprocess;
 
 use crate::{TrainError, imported::IMPORTED};
 
