@@ -73,6 +73,8 @@ pub fn sample(
     });
     match made {
         Err(DiffusionError::Stopped) => Ok(None),
+        // A sampler of one step has no step left at which it could stop.
+        Ok(_) if interrupt::asked() => Ok(None),
         made => Ok(Some(Sampled {
             pictures: made?,
             seconds: started.elapsed().as_secs_f64(),
