@@ -231,17 +231,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// If it reads floats instead.
 pub fn geometry(graph: &Graph) -> Result<Geometry> {
-    let image = graph.nodes.iter().find_map(|node| match node.op {
-        Op::Image {
-            colours,
-            height,
-            width,
-        } => Some(Geometry {
-            height,
-            width,
-            colours,
-        }),
-        _ => None,
+    let image = graph.image().map(|[height, width, colours]| Geometry {
+        height,
+        width,
+        colours,
     });
     image.with_context(|| {
         let inputs: Vec<&str> = graph

@@ -57,15 +57,7 @@ impl Features {
             network: name.clone(),
             what: what.to_owned(),
         };
-        let image = graph.nodes.iter().find_map(|node| match node.op {
-            Op::Image {
-                colours,
-                height,
-                width,
-            } => Some([height, width, colours]),
-            _ => None,
-        });
-        let image = image.ok_or_else(|| refuse("it reads no image"))?;
+        let image = graph.image().ok_or_else(|| refuse("it reads no image"))?;
         let input = match image {
             [INCEPTION, INCEPTION, 3] => Input::Inception,
             shape => Input::Pixels(shape),

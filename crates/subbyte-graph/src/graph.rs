@@ -118,6 +118,18 @@ impl Graph {
         )
     }
 
+    /// Height, width and colours of the images that the network reads; `None` where it reads floats alone.
+    pub fn image(&self) -> Option<[usize; 3]> {
+        self.nodes.iter().find_map(|node| match node.op {
+            Op::Image {
+                colours,
+                height,
+                width,
+            } => Some([height, width, colours]),
+            _ => None,
+        })
+    }
+
     /// The parameter that node `id` reads, with its name.
     pub fn param_of(&self, id: NodeId) -> Option<(&str, &Param)> {
         match &self.nodes.get(id)?.op {

@@ -7,7 +7,7 @@
 
 use burn::tensor::Device;
 use subbyte_exec::{Images, Network};
-use subbyte_graph::{Graph, Op, Placement};
+use subbyte_graph::{Graph, Placement};
 
 use crate::progress::Tell;
 use crate::ranges::{Clip, set_steps};
@@ -43,15 +43,7 @@ pub(crate) fn set_steps_without_images(
 
 /// Batches of images of the size that the network reads, the same every time.
 fn noise(graph: &Graph) -> Vec<Images> {
-    let image = graph.nodes.iter().find_map(|node| match node.op {
-        Op::Image {
-            colours,
-            height,
-            width,
-        } => Some([height, width, colours]),
-        _ => None,
-    });
-    let [height, width, colours] = image.expect("a valid graph has an image input");
+    let [height, width, colours] = graph.image().expect("a valid graph has an image input");
     let batch = |first: usize| {
         let images =
             (first..first + BATCH).flat_map(|i| noise_image(i as u64, height, width, colours));

@@ -215,17 +215,10 @@ pub(crate) fn misfit(
     geometry: Geometry,
     needed: usize,
 ) -> Result<Option<String>, TrainError> {
-    let wanted = [geometry.colours, geometry.height, geometry.width];
-    let input = graph.nodes.iter().find_map(|node| match node.op {
-        Op::Image {
-            colours,
-            height,
-            width,
-        } => Some([colours, height, width]),
-        _ => None,
-    });
-    if input != Some(wanted) {
-        let [colours, height, width] = input.unwrap_or_default();
+    let Some([height, width, colours]) = graph.image() else {
+        return Ok(Some("it reads floats, no images".into()));
+    };
+    if [height, width, colours] != [geometry.height, geometry.width, geometry.colours] {
         return Ok(Some(format!(
             "it is for images of {width}x{height} pixels and {colours} colours, the data have {geometry}"
         )));

@@ -410,15 +410,7 @@ mod tests {
     }
 
     fn shape(graph: &Graph) -> [usize; 3] {
-        let image = graph.nodes.iter().find_map(|node| match node.op {
-            subbyte_graph::Op::Image {
-                colours,
-                height,
-                width,
-            } => Some([height, width, colours]),
-            _ => None,
-        });
-        image.expect("an image")
+        graph.image().expect("an image")
     }
 
     /// Images of bright and dark spots.

@@ -260,6 +260,16 @@ impl<'a> Task<'a> {
         budget.saturating_sub(beside)
     }
 
+    /// The least budget for a file that leaves so much for codes.
+    fn file_of(&self, for_codes: usize) -> usize {
+        let mut budget = for_codes + PROVENANCE;
+        // More bytes may ask for more test vectors, which are at most a hundredth of them.
+        while self.for_codes(budget) < for_codes {
+            budget += for_codes - self.for_codes(budget);
+        }
+        budget
+    }
+
     /// The network within a budget for its file; `None` where it was interrupted.
     fn within(&self, ranked: &Ranked<'_>, budget: usize) -> Result<Option<Graph>> {
         let mut bar = self.bar("quantizing");
@@ -267,9 +277,9 @@ impl<'a> Task<'a> {
         let for_codes = self.for_codes(budget);
         match ranked.within(for_codes, tell) {
             // What lies beside the codes counts too.
-            Err(QuantizeError::Budget { least, .. }) => Err(QuantizeError::Budget {
+            Err(QuantizeError::Budget { .. }) => Err(QuantizeError::Budget {
                 asked: budget,
-                least: least + budget.saturating_sub(for_codes).max(PROVENANCE),
+                least: self.file_of(ranked.least()?),
             }
             .into()),
             made => unless_stopped(made),

@@ -81,10 +81,17 @@ fn bits_follow_a_budget() {
         "-o",
         "no.sbm",
     ];
-    place
-        .run(&[&wish[..], &["--budget", "9kB"]].concat())
-        .refused(&["a budget of", "the smallest model takes"]);
+    let refused = place.run(&[&wish[..], &["--budget", "9kB"]].concat());
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    let told = refused.stderr.trim_end();
+    let least = told
+        .rsplit_once("a budget of 9000 bytes cannot be met; the smallest model takes ")
+        .and_then(|(_, least)| least.strip_suffix(" bytes"))
+        .unwrap_or_else(|| panic!("{told}"));
     assert!(!Path::new(&place.path("no.sbm")).exists());
+    // What is told to be possible is.
+    let met = place.run(&[&wish[..], &["--budget", least, "--json"]].concat());
+    assert!(met.json()["bytes"].as_u64().unwrap() <= least.parse().unwrap());
     let unsaid = place.run(&wish);
     assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
     assert!(unsaid.stderr.contains("needs a --budget"));

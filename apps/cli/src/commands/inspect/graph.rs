@@ -16,15 +16,9 @@ pub fn report(
     bytes: usize,
 ) -> Result<Report> {
     let layers = layers(graph)?;
-    let image = |op: &Op| match *op {
-        Op::Image {
-            colours,
-            height,
-            width,
-        } => Some([colours, height, width]),
-        _ => None,
-    };
-    let image = graph.nodes.iter().find_map(|node| image(&node.op));
+    let image = graph
+        .image()
+        .map(|[height, width, colours]| [colours, height, width]);
     let floats = graph.inputs().map(|(_, _, shape)| shape);
     Ok(Report {
         file: file.to_owned(),
